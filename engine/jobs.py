@@ -1,0 +1,170 @@
+"""What a run is to do (`JobSpec`) and how it stands (`Run`). Values only; nothing here does anything."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from pathlib import Path
+
+Value = str | int | float | bool
+"""What a training parameter may be."""
+
+
+class Status(StrEnum):
+    """The states of a run; the last three are final."""
+
+    waiting = "waiting"
+    queued = "queued"
+    running = "running"
+    trained = "trained"
+    pushing = "pushing"
+    succeeded = "succeeded"
+    failed = "failed"
+    cancelled = "cancelled"
+
+    @property
+    def is_over(self) -> bool:
+        return self in (Status.succeeded, Status.failed, Status.cancelled)
+
+
+@dataclass(frozen=True)
+class Model:
+    """A base model: a repo id on the Hub, pinned to a commit, or a folder of this machine.
+
+    `folder` is known to our side only: it is never written into a run's `spec.json`, where
+    every path is relative and the base model lies in `model/`.
+    """
+
+    id: str
+    revision: str = ""
+    folder: str = ""
+
+
+@dataclass(frozen=True)
+class Source:
+    """Rows that somebody uploaded: which file, and how its columns are to be read.
+
+    `mapping` gives for each column that the method needs the column of the file that holds it,
+    e.g. `{"prompt": "question", "text": "answer"}`. `wants_unescape` turns the two characters
+    backslash-n of a cell into a line break; `as_conversation` reads turn markers in `text`
+    (`human: … bot: …`) as a conversation.
+    """
+
+    name: str
+    sha256: str
+    mapping: Mapping[str, str]
+    wants_unescape: bool = False
+    as_conversation: bool = False
+
+
+@dataclass(frozen=True)
+class Target:
+    """Where the model goes: a repo id, empty when it stays on this machine."""
+
+    repo: str = ""
+    is_private: bool = True
+
+
+@dataclass(frozen=True)
+class JobSpec:
+    """What a run is to do. Written to the run's folder as `spec.json`; holds no secret and no absolute path.
+
+    `requester` and `group` are opaque words of whoever asked. `parameters` are the effective ones,
+    as `engine.plan.parameters` names them.
+    """
+
+    method: str
+    model: Model
+    train: Source
+    valid: Source | None = None
+    parameters: Mapping[str, Value] = field(default_factory=dict)
+    target: Target = Target()
+    requester: str = ""
+    group: str = ""
+    v: int = 1
+
+
+@dataclass(frozen=True)
+class Progress:
+    """The last that was heard of a run at work. Times in seconds; `losses` is thinned to at most 60 points."""
+
+    phase: str = ""
+    step: int = 0
+    steps: int = 0
+    loss: float | None = None
+    losses: tuple[float, ...] = ()
+    learning_rate: float | None = None
+    tokens_per_s: float | None = None
+    left_s: float | None = None
+    done_bytes: int = 0
+    total_bytes: int = 0
+    notices: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Answer:
+    """The same prompt put to the base model and to the tuned one (reward: scores; mlm: filled masks)."""
+
+    prompt: str
+    base: str
+    tuned: str
+    expected: str = ""
+
+
+@dataclass(frozen=True)
+class Result:
+    """What a run brought. `metrics` are the method's own, e.g. `eval_loss`, with `base_…` for the untuned model.
+
+    `url` opens the repo for people who may see it; `snippet` is Python that loads the model.
+    """
+
+    metrics: Mapping[str, float] = field(default_factory=dict)
+    answers: tuple[Answer, ...] = ()
+    are_answers_held_out: bool = False
+    repo: str = ""
+    revision: str = ""
+    url: str = ""
+    is_private: bool = True
+    snippet: str = ""
+    train_s: float = 0.0
+    files: Mapping[str, str] = field(default_factory=dict)
+    """Name → sha256 of every file of the model, as read back from the Hub."""
+
+
+@dataclass(frozen=True)
+class Attempt:
+    """One try at one of the three children of a run. Its folder is `<run>/attempts/<kind>-<number>`."""
+
+    run: str
+    kind: str
+    """`fetch`, `train` or `push`"""
+    number: int
+    run_folder: Path
+
+    @property
+    def name(self) -> str:
+        return f"{self.kind}-{self.number}"
+
+    @property
+    def folder(self) -> Path:
+        return self.run_folder / "attempts" / self.name
+
+
+@dataclass(frozen=True)
+class Run:
+    """How a job stands. Times are seconds since 1970, UTC; `reason` is a sentence for people."""
+
+    id: str
+    spec: JobSpec
+    status: Status = Status.queued
+    attempt: str = ""
+    """The attempt at work or the last one, e.g. `train-1`."""
+    cursor: int = 0
+    """The highest `seq` of that attempt that is already in this value."""
+    progress: Progress = Progress()
+    result: Result = Result()
+    reason: str = ""
+    cancel: str = ""
+    """Empty, `drop` or `save`: what somebody asked for."""
+    queued_at: float = 0.0
+    started_at: float = 0.0
+    ended_at: float = 0.0
