@@ -1,4 +1,7 @@
-"""PORT: a chat platform, and the values that pass through it. Adapters implement it; `tests/contract` says what they owe."""
+"""PORT: a chat platform, and the values that pass through it.
+
+Adapters implement it; `tests/contract` says what they owe.
+"""
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass

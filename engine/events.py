@@ -30,7 +30,7 @@ class Event:
     | kind | data |
     |---|---|
     | started | `steps` |
-    | phase | `phase` (a word people may read: fetching, loading, training, answering, saving, pushing), `done_bytes`, `total_bytes` |
+    | phase | `phase` (fetching, loading, training, answering, saving, pushing …), `done_bytes`, `total_bytes` |
     | step | `step`, `steps`, `loss`, `learning_rate`, `grad_norm`, `tokens_per_s`, `left_s` |
     | evaluated | metric → number |
     | checkpoint | `step` |

@@ -1,0 +1,29 @@
+"""`python -m engine …`: the whole work without a chat. Each command is thin; its room does the work.
+
+Exit codes: 0 done, 1 a person has something to mend, 2 wrong usage or a file that cannot be read.
+"""
+
+import sys
+
+import typer
+
+from engine.refusal import Refusal
+
+app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
+
+
+@app.callback()
+def engine() -> None:
+    """Check datasets, plan, train and publish language models."""
+
+
+def main() -> None:
+    try:
+        app()
+    except Refusal as refusal:
+        sys.stderr.write(f"{refusal.text}\n")
+        raise SystemExit(1) from None
+
+
+if __name__ == "__main__":
+    main()
