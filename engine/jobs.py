@@ -160,6 +160,8 @@ class Run:
     """The attempt at work or the last one, e.g. `train-1`."""
     cursor: int = 0
     """The highest `seq` of that attempt that is already in this value."""
+    done: str = ""
+    """The last child that ended well: `fetch`, `train` or `push`."""
     progress: Progress = Progress()
     result: Result = Result()
     reason: str = ""

@@ -1,0 +1,210 @@
+"""How a run lives: what each event, each end of a child and each wish of a person makes of it. Pure.
+
+queued → running → trained → pushing → succeeded | failed | cancelled; a run without a target repo succeeds once it
+is trained. Applying the same event twice is the same as applying it once.
+"""
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from typing import Any
+
+import msgspec
+
+from engine.events import Event
+from engine.executor import Phase
+from engine.jobs import Progress, Result, Run, Status
+
+MOST_LOSSES = 60
+MOST_NOTICES = 20
+
+WORK = {"fetch": "The download of the base model", "train": "The training", "push": "The upload to the Hub"}
+KEPT = "The trained model is kept here."
+SMALLER = "try a smaller batch_size or max_length"
+
+
+def kind_of(attempt: str) -> str:
+    """`train` for `train-1`."""
+    return attempt.rpartition("-")[0]
+
+
+def next_step(run: Run) -> str:
+    """Which child to start once the last one is gone: `fetch`, `train`, `push`, or empty for none."""
+    if run.cancel or run.status.is_over:
+        return ""
+    if run.status is Status.queued:
+        return "train" if run.spec.model.folder else "fetch"
+    if run.status is Status.running and run.done == "fetch" and kind_of(run.attempt) == "fetch":
+        return "train"
+    return "push" if run.status is Status.trained and run.spec.target.repo else ""
+
+
+def begin(run: Run, attempt: str, now: float) -> Run:
+    """The run as a new attempt starts on it."""
+    status = Status.pushing if kind_of(attempt) == "push" else Status.running
+    progress = replace(run.progress, phase="", done_bytes=0, total_bytes=0, left_s=None)
+    started_at = run.started_at or now
+    return replace(run, status=status, attempt=attempt, cursor=0, progress=progress, started_at=started_at)
+
+
+def apply(run: Run, event: Event, now: float) -> Run:
+    """The run after `event`. What a run that is over, or another attempt, still says changes nothing."""
+    is_ours = (event.run, event.attempt) == (run.id, run.attempt)
+    if run.status.is_over or not is_ours or event.seq <= run.cursor:
+        return run
+    change = CHANGES.get(event.kind)
+    return replace(change(run, event.data, now) if change else run, cursor=event.seq)
+
+
+def ended(run: Run, phase: Phase, now: float) -> Run:
+    """The run after its child ended, if the child did not say itself how."""
+    kind = kind_of(run.attempt)
+    if run.status.is_over or phase.name not in ("exited", "lost") or run.done == kind:
+        return run
+    if run.cancel:
+        return cancelled(run, now)
+    return failed(run, _how_it_ended(kind, phase), now)
+
+
+def cancelled(run: Run, now: float) -> Run:
+    """The run as somebody ended it."""
+    progress = run.progress
+    where = f" at step {progress.step} of {progress.steps}" if progress.step else ""
+    reason = f"Cancelled{where}." if run.attempt else "Cancelled before it started."
+    kept = f" {KEPT}" if run.done == "train" else ""
+    return replace(run, status=Status.cancelled, reason=reason + kept, ended_at=now)
+
+
+def failed(run: Run, reason: str, now: float) -> Run:
+    """The run as it could not go on; a trained model is said to be kept."""
+    kept = f" {KEPT}" if run.done == "train" else ""
+    return replace(run, status=Status.failed, reason=reason + kept, ended_at=now)
+
+
+def _how_it_ended(kind: str, phase: Phase) -> str:
+    work = WORK[kind]
+    if phase.name == "lost":
+        return f"{work} vanished without a word: its process was killed or the machine restarted."
+    if phase.code in (-9, 137):
+        hint = f": {SMALLER}" if kind == "train" else ""
+        return f"{work} was killed by the system, most often out of memory{hint}."
+    if phase.code == 0:
+        return f"{work} stopped without saying that it was done."
+    how = f"by signal {-phase.code}" if phase.code is not None and phase.code < 0 else f"with exit code {phase.code}"
+    return f"{work} ended {how}; its log says more."
+
+
+Data = Mapping[str, Any]
+
+
+def _started(run: Run, data: Data, now: float) -> Run:
+    return replace(run, progress=replace(run.progress, steps=data.get("steps") or run.progress.steps))
+
+
+def _phase(run: Run, data: Data, now: float) -> Run:
+    done, total = data.get("done_bytes") or 0, data.get("total_bytes") or 0
+    phase = data.get("phase") or run.progress.phase
+    return replace(run, progress=replace(run.progress, phase=phase, done_bytes=done, total_bytes=total))
+
+
+def _step(run: Run, data: Data, now: float) -> Run:
+    loss, step = data.get("loss"), data.get("step") or run.progress.step
+    if isinstance(loss, float) and not math.isfinite(loss):
+        return failed(run, f"The loss became NaN at step {step}; nothing is published. Try a lower learning_rate.", now)
+    last = run.progress
+    progress = replace(
+        last,
+        step=step,
+        steps=data.get("steps") or last.steps,
+        loss=last.loss if loss is None else float(loss),
+        learning_rate=_number(data.get("learning_rate"), last.learning_rate),
+        tokens_per_s=_number(data.get("tokens_per_s"), last.tokens_per_s),
+        left_s=_number(data.get("left_s"), last.left_s),
+    )
+    losses = last.losses if loss is None else _thinned(last, step, progress.steps, float(loss))
+    return replace(run, progress=replace(progress, losses=losses))
+
+
+def _thinned(last: Progress, step: int, steps: int, loss: float) -> tuple[float, ...]:
+    """The losses with one more: the first of all, and the latest of each of 58 equal stretches of the steps."""
+    stretches = MOST_LOSSES - 2
+    is_same = steps > 0 and step * stretches // steps == last.step * stretches // steps
+    kept = last.losses[:-1] if is_same and len(last.losses) > 1 else last.losses
+    return (*kept[:1], *kept[1:][2 - MOST_LOSSES :], loss)
+
+
+def _evaluated(run: Run, data: Data, now: float) -> Run:
+    metrics = {name: float(value) for name, value in data.items() if _number(value) is not None}
+    return replace(run, result=replace(run.result, metrics={**run.result.metrics, **metrics}))
+
+
+def _checkpoint(run: Run, data: Data, now: float) -> Run:
+    return run
+
+
+def _warning(run: Run, data: Data, now: float) -> Run:
+    return _with_notice(run, str(data.get("text", "")))
+
+
+def _out_of_memory(run: Run, data: Data, now: float) -> Run:
+    return _with_notice(run, f"Out of memory at step {data.get('step', run.progress.step)}.")
+
+
+def _with_notice(run: Run, text: str) -> Run:
+    old = run.progress.notices
+    if not text or text in old:
+        return run
+    return replace(run, progress=replace(run.progress, notices=(*old, text)[-MOST_NOTICES:]))
+
+
+def _stopped(run: Run, data: Data, now: float) -> Run:
+    step, steps = data.get("step") or run.progress.step, data.get("steps") or run.progress.steps
+    run = replace(run, progress=replace(run.progress, step=step, steps=steps))
+    if run.cancel:
+        return cancelled(run, now)
+    return failed(run, f"{WORK[kind_of(run.attempt)]} was stopped from outside at step {step} of {steps}.", now)
+
+
+def _failed(run: Run, data: Data, now: float) -> Run:
+    return failed(run, str(data.get("reason") or f"{WORK[kind_of(run.attempt)]} failed."), now)
+
+
+def _finished(run: Run, data: Data, now: float) -> Run:
+    kind = kind_of(run.attempt)
+    run = replace(run, done=kind)
+    if kind == "fetch":
+        return run
+    try:
+        result = _merged(run.result, data)
+    except msgspec.ValidationError as error:
+        return failed(run, f"{WORK[kind]} reported a result that cannot be read: {error}.", now)
+    if kind == "train" and run.spec.target.repo:
+        return replace(run, status=Status.trained, result=result)
+    return replace(run, status=Status.succeeded, result=result, ended_at=now)
+
+
+def _merged(result: Result, data: Data) -> Result:
+    """What `finished` brings, over what was known: the push adds to the training's result."""
+    both = {**msgspec.to_builtins(result), **data}
+    both["metrics"] = {**result.metrics, **data.get("metrics", {})}
+    merged = msgspec.convert(both, Result)
+    return replace(merged, metrics={name: value for name, value in merged.metrics.items() if math.isfinite(value)})
+
+
+def _number(value: Any, otherwise: float | None = None) -> float | None:
+    is_number = isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+    return float(value) if is_number else otherwise
+
+
+CHANGES: Mapping[str, Callable[[Run, Data, float], Run]] = {
+    "started": _started,
+    "phase": _phase,
+    "step": _step,
+    "evaluated": _evaluated,
+    "checkpoint": _checkpoint,
+    "warning": _warning,
+    "out_of_memory": _out_of_memory,
+    "stopped": _stopped,
+    "finished": _finished,
+    "failed": _failed,
+}
