@@ -33,7 +33,7 @@ def next_step(run: Run) -> str:
     if run.cancel or run.status.is_over:
         return ""
     if run.status is Status.queued:
-        return "train" if run.spec.model.folder else "fetch"
+        return "fetch"
     if run.status is Status.running and run.done == "fetch" and kind_of(run.attempt) == "fetch":
         return "train"
     return "push" if run.status is Status.trained and run.spec.target.repo else ""

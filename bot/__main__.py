@@ -1,0 +1,89 @@
+"""`python -m bot serve | chat | demo`."""
+
+import asyncio
+import importlib
+import logging
+import os
+import signal
+import sys
+from collections.abc import Coroutine
+from typing import Annotated, Any
+
+import structlog
+import typer
+
+from engine.refusal import Refusal
+
+cli = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
+
+
+@cli.callback()
+def bot() -> None:
+    """Fine-tune language models where the team already talks."""
+
+
+@cli.command()
+def serve() -> None:
+    """Serve the chat that CHAT names, until SIGTERM or Ctrl-C."""
+    from bot.app import make
+    from bot.settings import Settings
+
+    _log_to(sys.stderr.fileno())
+    asyncio.run(_until_signalled(make(Settings()).serve()))
+
+
+@cli.command()
+def chat() -> None:
+    """Talk to the bot in this terminal: give a file's path, type /finetune, press a button by its number."""
+    raise SystemExit(importlib.import_module("adapters.chat.console.play").chat())
+
+
+@cli.command()
+def demo(method: Annotated[str, typer.Argument(help="sft, clm, reward, dpo, orpo or mlm")] = "sft") -> None:
+    """Play a whole conversation: a broken file, a good one, a run, and the model at the end."""
+    raise SystemExit(importlib.import_module("adapters.chat.console.demo").demo(method))
+
+
+@cli.command()
+def hub() -> None:
+    """Open the local Hub's pages again."""
+    raise SystemExit(importlib.import_module("adapters.chat.console.play").hub())
+
+
+async def _until_signalled(work: Coroutine[Any, Any, None]) -> None:
+    task = asyncio.create_task(work)
+    loop = asyncio.get_running_loop()
+    for name in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(name, task.cancel)
+    try:
+        await task
+    except asyncio.CancelledError:
+        structlog.get_logger().info("stopped")
+
+
+def _log_to(descriptor: int) -> None:
+    """One JSON object a line; what libraries log goes there too, from warnings up."""
+    stream = os.fdopen(os.dup(descriptor), "w", buffering=1)
+    logging.basicConfig(stream=stream, level=logging.WARNING)
+    structlog.configure(
+        processors=[
+            structlog.contextvars.merge_contextvars,
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso"),
+            structlog.processors.format_exc_info,
+            structlog.processors.JSONRenderer(),
+        ],
+        logger_factory=structlog.PrintLoggerFactory(stream),
+    )
+
+
+def main() -> None:
+    try:
+        cli()
+    except Refusal as refusal:
+        sys.stderr.write(f"{refusal.text}\n")
+        raise SystemExit(1) from None
+
+
+if __name__ == "__main__":
+    main()

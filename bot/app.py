@@ -1,0 +1,128 @@
+"""The composition root: loads adapters by the names in the settings, wires everything, serves until it is stopped."""
+
+import asyncio
+import contextlib
+import importlib
+from collections import defaultdict
+from collections.abc import AsyncIterator
+from typing import Any
+from weakref import WeakValueDictionary
+
+import structlog
+from engine.work.scheduler import Scheduler, place_sources
+
+from bot import store
+from bot.chat import Chat, Command, Incoming
+from bot.migrate import upgrade
+from bot.outbox import Outbox
+from bot.settings import Settings
+from bot.talk import commands, progress
+from bot.talk.answer import answer
+from bot.talk.context import Context
+from bot.web import Health, serve_web
+from engine.database import Database
+from engine.executor import Executor
+from engine.refusal import Refusal
+
+log = structlog.get_logger()
+OUTBOX_S = 0.3
+PROGRESS_S = 1.0
+CURSOR_S = 5.0
+
+
+def load(kind: str, name: str) -> Any:
+    """The adapter module `adapters.<kind>.<name>`. Raises Refusal naming the setting when there is none."""
+    try:
+        return importlib.import_module(f"adapters.{kind}.{name}")
+    except ModuleNotFoundError as missing:
+        setting = {"chat": "CHAT", "executors": "EXECUTOR"}[kind]
+        raise Refusal(f"{setting}={name}: {missing}. Is it spelt right, and its packages installed?", setting) from None
+
+
+class App:
+    """One bot: a chat, the database, the scheduler. `handle` is what the chat delivers to."""
+
+    def __init__(self, settings: Settings, chat: Chat, executor: Executor, our_side: Executor) -> None:
+        self.settings = settings
+        self.chat = chat
+        self.database = Database(settings.database)
+        self.context = Context(settings, self.database, chat)
+        self.outbox = Outbox(self.database, chat)
+        link = place_sources(settings.uploads)
+        self.scheduler = Scheduler(self.database, executor, our_side, settings.runs, link)
+        self.health = Health()
+        self.locks: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
+        self.tasks: set[asyncio.Task[None]] = set()
+
+    async def handle(self, incoming: Incoming) -> Refusal | None:
+        """Store it, so that the platform may be told that it arrived; the answer comes by itself.
+
+        A command that cannot be understood is refused at once and not stored.
+        """
+        if isinstance(incoming.what, Command):
+            try:
+                commands.parse(incoming.what.text)
+            except Refusal as refusal:
+                return refusal
+        if await self.database.write(store.receive, incoming, self.context.clock()):
+            self._answer_soon(incoming)
+        return None
+
+    def _answer_soon(self, incoming: Incoming) -> None:
+        task = asyncio.create_task(self._answer(incoming))
+        self.tasks.add(task)
+        task.add_done_callback(self.tasks.discard)
+
+    async def _answer(self, incoming: Incoming) -> None:
+        """One thing at a time in a thread, in the order in which it arrived."""
+        lock = self.locks.setdefault(incoming.place.id, asyncio.Lock())
+        async with lock:
+            with structlog.contextvars.bound_contextvars(incoming=incoming.key):
+                await answer(self.context, incoming)
+                await self.database.write(store.answered, incoming.key, self.context.clock())
+
+    async def _tell(self) -> None:
+        await progress.tick(self.context)
+
+    async def _save_cursor(self) -> None:
+        await self.database.write(store.save_cursor, self.settings.chat, self.chat.cursor())
+
+    @contextlib.asynccontextmanager
+    async def running(self) -> AsyncIterator[None]:
+        """Migrated, answering what was left unanswered, all ticks going; everything ends on the way out."""
+        self.settings.data.mkdir(parents=True, exist_ok=True)
+        await asyncio.to_thread(upgrade, self.settings.database)
+        for incoming in await self.database.read(store.unanswered):
+            self._answer_soon(incoming)
+        for seconds, tick in ((OUTBOX_S, self.outbox.tick), (PROGRESS_S, self._tell), (CURSOR_S, self._save_cursor)):
+            self.scheduler.every(seconds, self.health.watched(tick))
+        await self.scheduler.start()
+        try:
+            async with serve_web(self.settings, self.health):
+                yield
+        finally:
+            await self.scheduler.stop()
+            for task in self.tasks:
+                task.cancel()
+            await asyncio.gather(*self.tasks, return_exceptions=True)
+            await self._save_cursor()
+            self.database.close()
+
+    async def serve(self) -> None:
+        """Listen until the chat ends or the task is cancelled."""
+        async with self.running():
+            since = await self.database.read(store.cursor, self.settings.chat)
+            await self.chat.listen(self.handle, since)
+
+
+def make(settings: Settings, chat: Chat | None = None) -> App:
+    """Everything wired as the settings say; `chat` stands in for the one that they name."""
+    environments: dict[str, dict[str, str]] = defaultdict(settings.hub_environment)
+    environments["train"] = {"HF_HOME": str(settings.cache.resolve()), "HF_HUB_OFFLINE": "1"}
+    for kind in ("fetch", "push"):
+        environments[kind] = settings.hub_environment()
+    local = load("executors", "local")
+    python = str(settings.train_python)
+    our_side = local.make(settings.runs, python, environments)
+    executor = load("executors", settings.executor).make(settings.runs, python, environments)
+    return App(settings, chat or load("chat", settings.chat).make(settings.data), executor, our_side)

@@ -1,0 +1,64 @@
+"""What an operator can set, read once from the environment and `.env`. Each adapter has its own, by its own prefix."""
+
+import sys
+from pathlib import Path
+
+from pydantic import Field, SecretStr
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+
+class Settings(BaseSettings):
+    """The bot's own settings; the names in the environment are the field names in capitals."""
+
+    model_config = SettingsConfigDict(env_file=".env", extra="ignore", frozen=True)
+
+    data: Path = Field(Path("data"), description="Folder for everything that is kept: database, uploads, runs, cache.")
+    chat: str = Field("console", description="Chat platform, a module of adapters/chat.")
+    executor: str = Field("local", description="Where training runs, a module of adapters/executors.")
+    database_url: str = Field("", description="SQLAlchemy URL; empty is SQLite in DATA.")
+    team_channel: str = Field("", description="Channel that gets a card for each run that ended.")
+    train_python: Path = Field(Path(sys.executable), description="Interpreter that the local executor trains with.")
+    default_model: str = Field("", description="Base model when none is named; empty picks one that fits.")
+    hf_endpoint: str = Field("https://huggingface.co", description="The Hub; the local Hub when it is on loopback.")
+    hf_token: SecretStr = Field(SecretStr(""), description="Token that downloads base models and pushes models.")
+    hf_namespace: str = Field("", description="User or organisation on the Hub that models are pushed to.")
+    max_upload_mb: int = Field(2000, description="Largest file that is taken, in megabytes.")
+    allow_local_models: bool = Field(
+        False, description="Whether model= may name a folder of this machine (console only)."
+    )
+    http_host: str = Field("127.0.0.1", description="Address of /healthz, /readyz and /metrics.")
+    http_port: int = Field(8080, description="Port of /healthz, /readyz and /metrics; 0 turns them off.")
+
+    @property
+    def database(self) -> str:
+        return self.database_url or f"sqlite:///{self.data / 'threadtune.db'}"
+
+    @property
+    def uploads(self) -> Path:
+        return self.data / "uploads"
+
+    @property
+    def runs(self) -> Path:
+        return self.data / "runs"
+
+    @property
+    def cache(self) -> Path:
+        return self.data / "cache"
+
+    @property
+    def examples(self) -> Path:
+        """The small datasets that the project ships."""
+        return Path(__file__).parent.parent / "examples"
+
+    @property
+    def can_push(self) -> bool:
+        return bool(self.hf_token.get_secret_value() and self.hf_namespace)
+
+    def hub_environment(self) -> dict[str, str]:
+        """What the children on our side need to reach the Hub: the only processes that ever hold the token."""
+        return {
+            "HF_ENDPOINT": self.hf_endpoint,
+            "HF_TOKEN": self.hf_token.get_secret_value(),
+            "HF_HOME": str(self.cache.resolve()),
+            "HF_HUB_DISABLE_TELEMETRY": "1",
+        }

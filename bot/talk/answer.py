@@ -1,0 +1,77 @@
+"""One thing that somebody did → what the bot does about it."""
+
+import structlog
+
+from bot.chat import Command, File, Incoming, Press, Upload
+from bot.talk import finetune, runs
+from bot.talk.commands import Cancel, Example, Help, Logs, Plan, Show, parse
+from bot.talk.context import Context
+from bot.wording import help as words
+from engine.refusal import Refusal
+
+log = structlog.get_logger()
+
+
+async def answer(context: Context, incoming: Incoming) -> None:
+    """Always ends with an answer in the thread: what was asked for, what to mend, or that it is the bot's fault."""
+    try:
+        await _answer(context, incoming)
+    except Refusal as refusal:
+        await context.say(incoming.place, words.refusal(f"{incoming.key}/answer", refusal))
+    except Exception:
+        log.exception("no answer", key=incoming.key)
+        await context.say(incoming.place, words.broken(f"{incoming.key}/answer"))
+
+
+async def _answer(context: Context, incoming: Incoming) -> None:
+    match incoming.what:
+        case Upload() as upload:
+            await finetune.file_dropped(context, incoming, upload)
+        case Command(text):
+            await _command(context, incoming, text)
+        case Press(action):
+            await _press(context, incoming, *action.split(":", 2))
+
+
+async def _command(context: Context, incoming: Incoming, text: str) -> None:
+    match parse(text):
+        case Plan() as request:
+            await finetune.plan(context, incoming, request)
+        case Show() as request:
+            await runs.show(context, incoming, request)
+        case Cancel() as request:
+            await runs.cancel(context, incoming, request)
+        case Logs() as request:
+            await runs.logs(context, incoming, request)
+        case Example(method):
+            await _example(context, incoming, method)
+        case Help(word):
+            key = f"{incoming.key}/answer"
+            await context.say(incoming.place, words.term(key, word) if word else words.overview(key))
+
+
+async def _press(context: Context, incoming: Incoming, what: str, subject: str, detail: str = "") -> None:
+    """The actions that the wording puts on buttons."""
+    match what:
+        case "start":
+            await finetune.start(context, incoming, subject)
+        case "drop":
+            await finetune.drop(context, incoming, subject)
+        case "again":
+            await finetune.again(context, incoming, subject, detail)
+        case "plan":
+            await finetune.plan(context, incoming, Plan(detail, file=subject))
+        case "fix":
+            await finetune.fix(context, incoming, subject, detail)
+        case "cancel":
+            await runs.cancel(context, incoming, Cancel(subject))
+        case "example":
+            await _example(context, incoming, subject)
+        case _:
+            raise Refusal("That button is from an older version of me; ask again with /finetune.")
+
+
+async def _example(context: Context, incoming: Incoming, method: str) -> None:
+    name = {"reward": "rewards", "dpo": "preferences", "orpo": "preferences", "sft": "facts"}.get(method, "passages")
+    file = File(f"{name}.csv", context.settings.examples / f"{name}.csv")
+    await context.say(incoming.place, words.example(f"{incoming.key}/answer", method, file))

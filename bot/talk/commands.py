@@ -1,0 +1,137 @@
+"""Words after `/finetune` → a Request. Pure; what cannot be understood is a Refusal that names the nearest word."""
+
+import difflib
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from engine.data.types import NEEDS
+from engine.plan import parameters
+from engine.refusal import Refusal
+
+ALIASES: Mapping[str, str] = {
+    "llm-sft": "sft",
+    "llm-reward": "reward",
+    "llm-dpo": "dpo",
+    "llm-orpo": "orpo",
+    "llm-generic": "clm",
+    "llm": "clm",
+    "generic": "clm",
+    "default": "clm",
+}
+"""AutoTrain's words for the methods."""
+
+COLUMNS = ("prompt", "text", "rejected_text")
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Show what a run would be and offer to start it. `file` names a file of the thread; empty is the latest.
+
+    `columns` is the column of the file for each that the method needs; `options` are parameters of
+    `engine.plan.parameters`, where `valid` may also name another file of the thread.
+    """
+
+    method: str
+    model: str = ""
+    file: str = ""
+    columns: Mapping[str, str] = field(default_factory=dict)
+    options: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Show:
+    """Say how a run stands; without a run, how all recent ones do."""
+
+    run: str = ""
+
+
+@dataclass(frozen=True)
+class Cancel:
+    run: str
+    wants_save: bool = False
+
+
+@dataclass(frozen=True)
+class Logs:
+    run: str
+
+
+@dataclass(frozen=True)
+class Example:
+    """Post the small table that shows what a method reads."""
+
+    method: str
+
+
+@dataclass(frozen=True)
+class Help:
+    word: str = ""
+
+
+Request = Plan | Show | Cancel | Logs | Example | Help
+WORDS = (*NEEDS, "status", "list", "cancel", "logs", "example", "help")
+
+
+def parse(text: str) -> Request:
+    """Raises Refusal with the nearest word that would have been understood."""
+    first, *rest = text.split() or ["help"]
+    word = ALIASES.get(first.lower(), first.lower())
+    match word:
+        case _ if word in NEEDS:
+            return _plan(word, text.split(maxsplit=1)[1] if rest else "")
+        case "status" | "list" | "queue":
+            return Show(_run(rest[0]) if rest else "")
+        case "cancel":
+            return Cancel(_named_run(word, rest), wants_save="save" in rest[1:])
+        case "logs":
+            return Logs(_named_run(word, rest))
+        case "example":
+            return Example(_method(rest[0]) if rest else "dpo")
+        case "help":
+            return Help(rest[0].lower() if rest else "")
+    raise Refusal(f"I do not know `{first}`. {_nearest(word, WORDS)}", "method")
+
+
+def _method(word: str) -> str:
+    method = ALIASES.get(word.lower(), word.lower())
+    if method not in NEEDS:
+        raise Refusal(f"`{word}` is no method. {_nearest(method, tuple(NEEDS))}", "method")
+    return method
+
+
+def _nearest(word: str, words: tuple[str, ...]) -> str:
+    near = difflib.get_close_matches(word, words, n=1, cutoff=0.5)
+    return f"Did you mean `{near[0]}`?" if near else "These words work: " + ", ".join(words) + "."
+
+
+def _run(word: str) -> str:
+    number = word.lstrip("#").removeprefix("run-")
+    if not number.isdigit():
+        raise Refusal(f"`{word}` is no run: runs are numbers, as in `/finetune status 7`.", "run")
+    return number
+
+
+def _named_run(word: str, rest: list[str]) -> str:
+    if not rest:
+        raise Refusal(f"Which run? For example `/finetune {word} 7`; `/finetune list` shows them.", "run")
+    return _run(rest[0])
+
+
+def _plan(method: str, rest: str) -> Plan:
+    given = _pairs(rest)
+    model, file = given.pop("model", ""), given.pop("file", "")
+    columns = {name: given.pop(name) for name in COLUMNS if name in given}
+    parameters.parse(given, method)
+    return Plan(method, model, file, columns, given)
+
+
+def _pairs(rest: str) -> dict[str, str]:
+    """`name=value` words; a value with spaces stands in double quotes."""
+    pairs = {}
+    for word in re.findall(r'(?:[^\s"]|"[^"]*")+', rest):
+        name, equals, value = word.partition("=")
+        if not equals or not value:
+            raise Refusal(f"I read `{word}` as an option, but options look like `name=value`.", name)
+        pairs[name.lower()] = value.strip('"')
+    return pairs

@@ -1,0 +1,178 @@
+"""From a file to a run: report, draft, and the click that queues it."""
+
+import asyncio
+from dataclasses import replace
+from datetime import UTC, datetime
+
+import msgspec
+from sqlalchemy import Connection
+
+import engine.store
+from bot import children, store
+from bot.chat import File, Incoming, Upload
+from bot.store import Draft, ThreadFile
+from bot.talk import uploads
+from bot.talk.commands import Plan, parse
+from bot.talk.context import Context
+from bot.wording import help as help_words
+from bot.wording import report as words
+from bot.wording import run as run_words
+from engine.data.types import Preview, Report
+from engine.hub import names
+from engine.jobs import JobSpec, Model, Source, Target
+from engine.plan import models
+from engine.refusal import Refusal
+
+PREVIEW_S = 120.0
+
+
+async def file_dropped(context: Context, incoming: Incoming, upload: Upload) -> None:
+    """Answer a file with its report; if a request waited for it, with the plan as well."""
+    key = f"{incoming.key}/report"
+    check = asyncio.ensure_future(uploads.dropped(context, incoming, upload))
+    done, _ = await asyncio.wait([check], timeout=uploads.QUICK_S)
+    if not done:
+        await context.say(incoming.place, words.checking(key, upload.name))
+    try:
+        await _report(context, incoming, key, await check)
+    except Refusal as refusal:
+        await context.say(incoming.place, words.unreadable(key, upload.name, refusal.text))
+        return
+    waiting = await context.database.write(store.take_pending, incoming.place)
+    if waiting:
+        request = parse(waiting)
+        await plan(context, incoming, request) if isinstance(request, Plan) else None
+
+
+async def _report(context: Context, incoming: Incoming, key: str, found: Report, files: tuple[File, ...] = ()) -> None:
+    preview = await _first_preview(context, found)
+    await context.say(incoming.place, replace(words.report(key, found, preview), files=files))
+
+
+async def _first_preview(context: Context, found: Report) -> Preview | None:
+    """What a run of the first method that fits would be; a report stands without it."""
+    usable = [method for method, fit in found.methods.items() if fit.usable]
+    if not usable:
+        return None
+    try:
+        return await _preview(context, found.sha256, Plan(usable[0]))
+    except Refusal:
+        return None
+
+
+async def fix(context: Context, incoming: Incoming, sha256: str, name: str) -> None:
+    """Mend a file, attach the mended one, and report on it."""
+    found, path = await uploads.fixed(context, incoming, sha256, name)
+    await _report(context, incoming, f"{incoming.key}/report", found, (File(found.file, path),))
+
+
+async def plan(context: Context, incoming: Incoming, request: Plan, message: str = "") -> None:
+    """Show what the run would be, with a button that queues it. `message` is the one to edit, if any."""
+    if not await context.database.read(store.files, incoming.place) and not request.file:
+        text = " ".join([request.method, *_words(request)])
+        await context.database.write(store.set_pending, incoming.place, text)
+        await context.say(incoming.place, help_words.no_file(f"{incoming.key}/answer", request.method))
+        return
+    file = await uploads.find(context, incoming.place, request.file)
+    valid = await _valid_file(context, incoming, request)
+    preview = await _preview(context, file.sha256, request, valid)
+    draft_id = store.new_id()
+    spec = _spec(context, incoming, request, file, valid, preview)
+    draft = Draft(draft_id, message or f"draft/{draft_id}", replace(request, file=file.sha256), spec)
+    await context.database.write(store.add_draft, incoming.place, draft, context.clock())
+    await context.say(incoming.place, words.plan(draft.message, draft_id, preview, file.name))
+
+
+async def _valid_file(context: Context, incoming: Incoming, request: Plan) -> ThreadFile | None:
+    """The file of the thread that `valid=` names, if it names one."""
+    word = request.options.get("valid", "")
+    return await uploads.find(context, incoming.place, word) if "." in word.removesuffix("%") else None
+
+
+async def _preview(context: Context, sha256: str, request: Plan, valid: ThreadFile | None = None) -> Preview:
+    """Ask the engine what the run would be. Raises Refusal for whatever stands against it."""
+    home = context.settings.uploads / sha256
+    words_ = ["preview", str(home), "--method", request.method, *_words(request)]
+    words_ += ["--model", _model(context, request)]
+    if valid:
+        words_ += ["--valid", str(context.settings.uploads / valid.sha256)]
+    environment = context.settings.hub_environment()
+    _, answer = await children.ask(*words_, timeout_s=PREVIEW_S, environment=environment)
+    return msgspec.convert(answer, Preview, strict=False)
+
+
+def _words(request: Plan) -> list[str]:
+    """The request's options and columns as `name=value` words."""
+    return [f"{name}={value}" for name, value in {**request.columns, **request.options}.items()]
+
+
+def _model(context: Context, request: Plan) -> str:
+    fallback = models.DEFAULT_MASKED if request.method == "mlm" else context.settings.default_model
+    model = request.model or fallback or models.DEFAULT_CAUSAL
+    if _is_folder(model) and not context.settings.allow_local_models:
+        raise Refusal("A base model is named by its id on the Hub here, as in model=org/name.", "model")
+    return model
+
+
+def _is_folder(model: str) -> bool:
+    return model.startswith(("/", "./", "../", "~"))
+
+
+def _spec(
+    context: Context, incoming: Incoming, request: Plan, file: ThreadFile, valid: ThreadFile | None, preview: Preview
+) -> JobSpec:
+    parameters = {name: setting.value for name, setting in preview.parameters.items()}
+    folder = _model(context, request) if _is_folder(_model(context, request)) else ""
+    source = Source(file.name, file.sha256, preview.mapping, bool(parameters.get("unescape")), preview.as_conversation)
+    return JobSpec(
+        method=request.method,
+        model=Model(preview.model, preview.revision, folder),
+        train=source,
+        valid=replace(source, name=valid.name, sha256=valid.sha256) if valid else None,
+        parameters=parameters,
+        target=_target(context, request, file),
+        requester=incoming.person.id,
+        group=incoming.place.id,
+    )
+
+
+def _target(context: Context, request: Plan, file: ThreadFile) -> Target:
+    if not context.settings.can_push:
+        return Target()
+    day = datetime.fromtimestamp(context.clock(), UTC).date()
+    return Target(names.repo_name(context.settings.hf_namespace, file.name, request.method, day))
+
+
+async def start(context: Context, incoming: Incoming, draft_id: str) -> None:
+    """Queue the run of a draft. A second press finds the draft taken and changes nothing."""
+    if not await context.database.write(_start, context, incoming, draft_id):
+        await context.say(incoming.place, help_words.not_mine(f"{incoming.key}/answer"))
+
+
+def _start(db: Connection, context: Context, incoming: Incoming, draft_id: str) -> bool:
+    draft = store.take_draft(db, draft_id, incoming.place)
+    if draft is None:
+        return False
+    run = engine.store.queue_run(db, draft.spec, context.clock())
+    store.watch(db, run.id, incoming.place, incoming.person)
+    said = f"{run_words.subject(run)}: started by {incoming.person.name} as run {run.id}."
+    store.say(db, incoming.place, words.taken(draft.message, said))
+    return True
+
+
+async def drop(context: Context, incoming: Incoming, draft_id: str) -> None:
+    """Discard a draft."""
+    draft = await context.database.write(store.take_draft, draft_id, incoming.place)
+    message = words.taken(draft.message, "Discarded.") if draft else help_words.not_mine(f"{incoming.key}/answer")
+    await context.say(incoming.place, message)
+
+
+async def again(context: Context, incoming: Incoming, draft_id: str, option: str) -> None:
+    """Plan a draft anew with one option changed, in the same message."""
+    draft = await context.database.write(store.take_draft, draft_id, incoming.place)
+    if draft is None:
+        await context.say(incoming.place, help_words.not_mine(f"{incoming.key}/answer"))
+        return
+    name, _, value = option.partition("=")
+    request = replace(draft.request, options={**draft.request.options, name: value})
+    await plan(context, incoming, request, draft.message)

@@ -1,0 +1,103 @@
+"""A file that somebody dropped: fetched, checked in a child, stored once by its content, and reported on."""
+
+import contextlib
+import shutil
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import msgspec
+from sqlalchemy import Connection
+
+import engine.store
+from bot import children, store
+from bot.chat import Denied, Gone, Incoming, Place, TryLater, Upload
+from bot.store import ThreadFile
+from bot.talk.context import Context
+from engine.data.types import Report
+from engine.refusal import Refusal
+
+CHECK_S = 600.0
+QUICK_S = 2.0
+
+
+async def dropped(context: Context, incoming: Incoming, upload: Upload) -> Report:
+    """Take the file in. Raises Refusal where it cannot be had or read at all."""
+    limit = context.settings.max_upload_mb * 1_000_000
+    if upload.size > limit:
+        raise Refusal(f"{upload.name} is larger than {limit // 1_000_000:,} MB, the most I take. Try it gzipped.")
+    async with _arrival(context, incoming.key) as folder:
+        await _download(context, upload, folder / "file")
+        return await take(context, incoming.place, folder, upload.name)
+
+
+@contextlib.asynccontextmanager
+async def _arrival(context: Context, key: str) -> AsyncIterator[Path]:
+    """An empty folder for what arrives; nothing of it remains unless it was moved away."""
+    folder = context.settings.data / "arrivals" / key.replace("/", "-").replace(":", "-")
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+async def _download(context: Context, upload: Upload, target: Path) -> None:
+    try:
+        await context.chat.download(upload, target)
+    except Gone:
+        raise Refusal(f"{upload.name} is no longer there; drop it again.") from None
+    except Denied as denied:
+        raise Refusal(f"I may not read {upload.name}: I lack the permission {denied.permission}.") from None
+    except TryLater as wait:
+        raise Refusal(
+            f"The platform asks me to wait {wait.seconds:g} s for {upload.name}; drop it again then."
+        ) from None
+
+
+async def take(context: Context, place: Place, folder: Path, name: str) -> Report:
+    """Check `folder/file`, then keep it under its content's hash and in this thread."""
+    words_ = ("check", str(folder / "file"), "--name", name, "--arrow", str(folder / "rows.arrow"))
+    _, answer = await children.ask(*words_, timeout_s=CHECK_S)
+    report = msgspec.convert(answer, Report, strict=False)
+    (folder / "report.json").write_bytes(msgspec.json.encode(report))
+    _store(folder, context.settings.uploads / report.sha256)
+    await context.database.write(_keep, place, report, context.clock())
+    return report
+
+
+def _store(folder: Path, home: Path) -> None:
+    if not home.exists():
+        home.parent.mkdir(parents=True, exist_ok=True)
+        folder.rename(home)
+
+
+def _keep(db: Connection, place: Place, report: Report, now: float) -> None:
+    engine.store.add_upload(db, report.sha256, report.file, report.bytes, msgspec.to_builtins(report), now)
+    store.add_file(db, place, ThreadFile(report.sha256, report.file), now)
+
+
+async def fixed(context: Context, incoming: Incoming, sha256: str, fix: str) -> tuple[Report, Path]:
+    """Apply a fix to a file of this thread and take the result in as a new file, named after the old one."""
+    file = await find(context, incoming.place, sha256)
+    name = f"{Path(file.name).stem}.fixed{Path(file.name).suffix}"
+    async with _arrival(context, incoming.key) as folder:
+        source = context.settings.uploads / file.sha256 / "file"
+        words_ = ("check", str(source), "--name", file.name, "--fix", str(folder / "file"), "--fixes", fix)
+        await children.ask(*words_, timeout_s=CHECK_S)
+        report = await take(context, incoming.place, folder, name)
+    return report, context.settings.uploads / report.sha256 / "file"
+
+
+async def find(context: Context, place: Place, word: str) -> ThreadFile:
+    """A file of this thread by name or hash; the latest if `word` is empty. Raises Refusal naming those there are."""
+    files = await context.database.read(store.files, place)
+    for file in files:
+        if word in ("", file.name, file.sha256):
+            return file
+    names = ", ".join(file.name for file in files) or "none yet"
+    raise Refusal(f"There is no file {word} in this thread. Files here: {names}.", "file")
+
+
+async def report_of(context: Context, sha256: str) -> Report:
+    return msgspec.json.decode((context.settings.uploads / sha256 / "report.json").read_bytes(), type=Report)

@@ -1,0 +1,71 @@
+"""What the bot says when asked what it can do, and its one-line answers."""
+
+from bot.chat import Button, File, Message
+from engine.data.types import NEEDS
+from engine.refusal import Refusal
+
+METHODS = {
+    "sft": "learns to answer as your examples do",
+    "clm": "goes on reading plain text (AutoTrain's generic)",
+    "reward": "learns to score the better of two texts higher",
+    "dpo": "learns to prefer one answer over another",
+    "orpo": "learns to answer and to prefer at once, without a reference model",
+    "mlm": "learns to fill masked words, for encoders",
+}
+TERMS = {
+    "lora": "Low-rank weights beside the base model: small, quick to train and share. `lora=off` trains all weights.",
+    "epoch": "Once through all the training rows.",
+    "step": "One update of the weights, on batch_size × gradient_accumulation rows.",
+    "loss": "How far the model is from the rows, in nats per token; lower is nearer.",
+    "text": "The column with what the model should write; for reward, dpo and orpo the preferred answer.",
+    "rejected_text": "The column with the answer that the model should move away from.",
+    "prompt": "The column with what is asked.",
+    "unescape": "Turns the two characters \\ and n of a cell into a line break: `unescape=on`.",
+}
+
+
+def overview(key: str) -> Message:
+    rows = "\n".join(f"{method:7} {METHODS[method]} ({', '.join(NEEDS[method])})" for method in NEEDS)
+    return Message(
+        key,
+        "Drop a CSV or JSONL here and I say what is wrong with it, line by line, or what can be trained with it.",
+        title="/finetune",
+        code=f"{rows}\n\n/finetune sft model=… epochs=3 lr=1e-4 valid=10%\n"
+        "/finetune status [run] · list · cancel run [save] · logs run · example method · help word",
+        buttons=tuple(Button(f"Example for {method}", f"example:{method}") for method in ("sft", "dpo", "reward")),
+    )
+
+
+def term(key: str, word: str) -> Message:
+    if word in NEEDS:
+        return Message(key, f"{word} {METHODS[word]}. It needs {', '.join(NEEDS[word])}.")
+    if word in TERMS:
+        return Message(key, TERMS[word], title=word)
+    return overview(key)
+
+
+def refusal(key: str, what: Refusal) -> Message:
+    return Message(key, what.text)
+
+
+def no_file(key: str, method: str) -> Message:
+    needs = ", ".join(NEEDS[method])
+    return Message(
+        key,
+        f"Drop a CSV or JSONL with {needs} in this thread and I plan {method} on it.",
+        buttons=(Button("Show me an example", f"example:{method}"),),
+    )
+
+
+def example(key: str, method: str, file: File) -> Message:
+    return Message(key, f"This is what {method} reads: {', '.join(NEEDS[method])}.", files=(file,))
+
+
+def not_mine(key: str) -> Message:
+    return Message(key, "That was answered already.")
+
+
+def broken(key: str) -> Message:
+    return Message(
+        key, "Something went wrong on my side; my log has the details. Nothing you sent is lost: try it again."
+    )

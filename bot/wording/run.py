@@ -1,0 +1,176 @@
+"""What the bot says of a run: its one living message, its end, and the lists."""
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+from bot.chat import Button, File, Message, Person, Table
+from bot.wording.numbers import bar, count, duration, number, size, sparkline
+from engine.jobs import Answer, Progress, Result, Run, Status
+
+MAX_CELL = 200
+METRICS = {
+    "eval_loss": "held-out loss",
+    "perplexity": "perplexity",
+    "reward_accuracy": "chosen preferred",
+    "reward_margin": "margin",
+    "masked_accuracy": "masks filled right",
+}
+"""The metrics that people are told, and in which words; the others are in the model card."""
+
+
+def name(run: Run) -> str:
+    return f"Run {run.id}"
+
+
+def live(run: Run, position: int, now: float) -> Message:
+    """The one message that is edited in place while a run lives; `position` in the queue counts from 1."""
+    return Message(
+        f"run/{run.id}/live",
+        "\n".join(_state(run, position)),
+        title=f"{name(run)} · {_phase(run)}",
+        fields=tuple(_facts(run, now)),
+        buttons=() if run.status.is_over or run.cancel else (Button("Cancel", f"cancel:{run.id}", "danger"),),
+    )
+
+
+def subject(run: Run) -> str:
+    return f"{run.spec.method} on {run.spec.train.name} with {run.spec.model.id}"
+
+
+def _phase(run: Run) -> str:
+    if run.status in (Status.running, Status.pushing) and run.cancel:
+        return "cancelling"
+    return run.progress.phase or run.status.value if run.status == Status.running else run.status.value
+
+
+def _state(run: Run, position: int) -> Iterable[str]:
+    yield subject(run)
+    if run.status == Status.queued:
+        yield "It is next." if position <= 1 else f"{position - 1} before it in the queue."
+    if run.progress.steps and not run.status.is_over:
+        yield _bar(run.progress)
+    elif run.progress.total_bytes and not run.status.is_over:
+        yield f"{size(run.progress.done_bytes)} of {size(run.progress.total_bytes)}"
+    if run.reason:
+        yield run.reason
+    yield from run.progress.notices
+
+
+def _bar(progress: Progress) -> str:
+    return f"{bar(progress.step, progress.steps)} step {progress.step:,} of {progress.steps:,}"
+
+
+def _facts(run: Run, now: float) -> Iterable[tuple[str, str]]:
+    progress = run.progress
+    if progress.loss is not None:
+        yield "Loss", f"{number(progress.loss)} {sparkline(progress.losses)}".strip()
+    if progress.tokens_per_s:
+        yield "Speed", f"{progress.tokens_per_s:,.0f} tokens/s"
+    if progress.left_s and not run.status.is_over:
+        yield "Left", duration(progress.left_s)
+    if run.status.is_over and run.started_at:
+        yield "Took", duration(run.ended_at - run.started_at)
+
+
+def final(run: Run, person: Person, plot: Path | None) -> Message:
+    """The one message at the end: it mentions who asked, and says what came of it."""
+    key = f"run/{run.id}/final"
+    if run.status != Status.succeeded:
+        return Message(
+            key, f"{subject(run)}\n{run.reason}", title=f"{name(run)} {run.status.value}", mentions=(person,)
+        )
+    result = run.result
+    return Message(
+        key,
+        "\n".join((subject(run), *_where(result))),
+        title=f"{name(run)} succeeded",
+        fields=(
+            *_metrics(result),
+            ("Took", f"{duration(run.ended_at - run.started_at)}, {duration(result.train_s)} of it training"),
+        ),
+        table=_answers(result),
+        code=result.snippet,
+        files=(File(f"run-{run.id}-loss.png", plot),) if plot else (),
+        mentions=(person,),
+    )
+
+
+def _where(result: Result) -> Iterable[str]:
+    if not result.repo:
+        yield "The model stays on this server: no Hub token and namespace are set."
+        return
+    yield f"The model is at {result.url}"
+    who = "Private: members of the namespace can open it." if result.is_private else "Public: anybody can open it."
+    yield who
+
+
+def _metrics(result: Result) -> Iterable[tuple[str, str]]:
+    for key, words in METRICS.items():
+        if key in result.metrics:
+            base = result.metrics.get(f"base_{key}")
+            before = f"{number(base)} → " if base is not None else ""
+            yield words.capitalize(), before + number(result.metrics[key])
+
+
+def _answers(result: Result) -> Table | None:
+    if not result.answers:
+        return None
+    rows = tuple((_cut(a.prompt), _cut(a.base), _cut(a.tuned)) for a in result.answers)
+    title = "The same held-out prompts" if result.are_answers_held_out else "The same prompts, from the training rows"
+    return Table(("Prompt", "Before", "After"), rows, title)
+
+
+def _cut(text: str) -> str:
+    flat = " ".join(text.split())
+    return flat if len(flat) <= MAX_CELL else flat[:MAX_CELL] + " …"
+
+
+def card(run: Run, person: Person) -> Message:
+    """For the team's channel: one card for each run that ended."""
+    lines = [f"{subject(run)}, asked for by {person.name}", run.reason if run.reason else ""]
+    link = [run.result.url] if run.result.url else []
+    return Message(
+        f"run/{run.id}/card",
+        "\n".join(filter(None, (*lines, *link))),
+        title=f"{name(run)} {run.status.value}",
+        fields=tuple(_metrics(run.result)),
+    )
+
+
+def listing(key: str, runs: Sequence[Run]) -> Message:
+    if not runs:
+        return Message(key, "No runs yet. Drop a CSV or JSONL here to begin.")
+    rows = tuple((run.id, run.status.value, run.spec.method, run.spec.train.name, _short(run)) for run in runs)
+    return Message(
+        key,
+        f"The last {count(len(runs), 'run')}.",
+        table=Table(("Run", "State", "Method", "Data", "Where it stands"), rows),
+    )
+
+
+def _short(run: Run) -> str:
+    if run.result.url:
+        return run.result.url
+    if run.progress.steps and not run.status.is_over:
+        return f"step {run.progress.step} of {run.progress.steps}"
+    return run.reason[:MAX_CELL]
+
+
+def unknown(key: str, run: str) -> Message:
+    return Message(key, f"There is no run {run}. `/finetune list` shows the runs.")
+
+
+def cancelling(key: str, run: Run) -> Message:
+    words = "I am ending it." if not run.status.is_over else f"It had {run.status.value} already."
+    return Message(key, f"{name(run)}: {words}")
+
+
+def logs(key: str, run: str, tail: str, file: Path | None) -> Message:
+    files = (File(f"run-{run}-log.txt", file),) if file else ()
+    return Message(
+        key, f"The last lines of run {run}." if tail else f"Run {run} has no log yet.", code=tail, files=files
+    )
+
+
+def answer_rows(answers: Sequence[Answer]) -> list[dict[str, str]]:
+    return [{"prompt": a.prompt, "expected": a.expected, "base": a.base, "tuned": a.tuned} for a in answers]
