@@ -1,0 +1,209 @@
+"""Pages for people: the models of this Hub, and one page a repo with its card, its files and how to load it."""
+
+from collections.abc import Sequence
+from html import escape
+from pathlib import Path
+from time import gmtime, strftime
+from typing import Any
+
+from aiohttp import web
+from markdown_it import MarkdownIt
+from markdown_it.token import Token
+
+from adapters.localhub import cards, info
+from adapters.localhub.answers import No
+from adapters.localhub.api import HUB, Hub, readable, repo_id, revision, seen
+from adapters.localhub.repos import KINDS, Commit, File, Repo
+from adapters.localhub.tokens import COOKIE, Who
+
+STATIC = Path(__file__).with_name("static")
+POLICY = "default-src 'none'; img-src 'self'; style-src 'self'; script-src 'self'; form-action 'none'; base-uri 'none'"
+SIZES = ((1e9, "GB"), (1e6, "MB"), (1e3, "kB"))
+PAGE = """<!doctype html>
+<html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width">
+<title>{title}</title><link rel="stylesheet" href="/-/style.css"><script src="/-/copy.js" defer></script></head>
+<body><header><a href="/">Local Hub</a><span>models that were trained here, kept on this machine</span></header>
+<main>{main}</main></body></html>
+"""
+
+
+def html(title: str, main: str, status: int = 200) -> web.Response:
+    headers = {"Content-Security-Policy": POLICY, "Referrer-Policy": "no-referrer", "Cache-Control": "no-store"}
+    text = PAGE.format(title=escape(title), main=main)
+    return web.Response(text=text, content_type="text/html", status=status, headers=headers)
+
+
+def size(count: float) -> str:
+    for unit, name in SIZES:
+        if count >= unit:
+            return f"{count / unit:.1f} {name}"
+    return f"{count:.0f} B"
+
+
+def short(count: int) -> str:
+    """A number of parameters, as people say it: 135M, 1.7B."""
+    for unit, name in ((1e9, "B"), (1e6, "M"), (1e3, "k")):
+        if count >= unit:
+            return f"{count / unit:.3g}{name}"
+    return str(count)
+
+
+def day(at: float) -> str:
+    return strftime("%Y-%m-%d %H:%M", gmtime(at))
+
+
+def badge(repo: Repo) -> str:
+    word = "private" if repo.is_private else "public"
+    return f'<span class="badge {word}">{word}</span>' + ('<span class="badge">gated</span>' if repo.gated else "")
+
+
+async def enter(request: web.Request) -> web.StreamResponse:
+    """The link that the start of the Hub prints: it lets this browser read the private repos too."""
+    key = request.query.get("key", "")
+    if key != request.app[HUB].tokens.page_key:
+        raise No(403, "This link is not, or no longer, right. Open the one that the local Hub printed when it started.")
+    response = web.HTTPFound("/")
+    response.set_cookie(COOKIE, key, httponly=True, samesite="Strict", max_age=30 * 24 * 3600)
+    return response
+
+
+async def style(request: web.Request) -> web.StreamResponse:
+    return web.FileResponse(STATIC / "style.css")
+
+
+async def script(request: web.Request) -> web.StreamResponse:
+    return web.FileResponse(STATIC / "copy.js")
+
+
+async def models(request: web.Request) -> web.StreamResponse:
+    hub = request.app[HUB]
+    who = hub.tokens.who(request)
+    every = [repo for kind in KINDS for repo in hub.shelf.list(kind)]
+    shown = [repo for repo in every if is_shown(who, repo)]
+    rows = "".join(line(hub, repo) for repo in sorted(shown, key=lambda repo: -hub.shelf.at(repo, "main").at))
+    table = (
+        f'<ul class="repos">{rows}</ul>'
+        if rows
+        else "<p>Nothing is here yet: the first run will put its model here.</p>"
+    )
+    return html("Local Hub", f"<h1>Models</h1>{table}{hidden_note(len(every) - len(shown))}")
+
+
+def is_shown(who: Who | None, repo: Repo) -> bool:
+    return not repo.is_private or (who is not None and who.owns(repo.namespace))
+
+
+def hidden_note(count: int) -> str:
+    if not count:
+        return ""
+    are = "is a private repo" if count == 1 else f"are {count} private repos"
+    return f'<p class="quiet">There {are} besides. The link that the local Hub printed when it started shows them.</p>'
+
+
+def line(hub: Hub, repo: Repo) -> str:
+    commit = hub.shelf.at(repo, "main")
+    card = cards.card_data(info.readme(hub.shelf, commit))
+    facts = [str(card.get("pipeline_tag") or ("dataset" if repo.kind == "datasets" else ""))]
+    counted = info.safetensors(hub.shelf, commit)
+    facts += [f"{short(counted['total'])} parameters"] if counted else []
+    facts += [f"from {base(card)}"] if base(card) else []
+    facts.append(f"{day(commit.at)} UTC")
+    told = " · ".join(escape(fact) for fact in facts if fact)
+    return f'<li><a href="{escape(path(repo))}">{escape(repo.id)}</a>{badge(repo)}<small>{told}</small></li>'
+
+
+def path(repo: Repo) -> str:
+    return f"/{'datasets/' if repo.kind == 'datasets' else ''}{repo.id}"
+
+
+def base(card: dict[str, Any]) -> str:
+    value = card.get("base_model") or ""
+    return str(value[0] if isinstance(value, list) and value else value or "")
+
+
+async def repo(request: web.Request) -> web.StreamResponse:
+    """The card, the facts and the files of a repo."""
+    try:
+        hub, found = seen(request)
+        readable(request)
+    except No as no:
+        if no.code not in ("RepoNotFound", "GatedRepo"):
+            raise
+        text = (
+            "There is no such repo, or it is private. The link that the local Hub printed when it started shows those."
+        )
+        return html("Not found", f"<h1>{escape(repo_id(request))}</h1><p>{text}</p>", status=404)
+    commit = hub.shelf.at(found, revision(request))
+    readme = info.readme(hub.shelf, commit)
+    here = f"{request.scheme}://{request.host}"
+    main = f"""<h1>{escape(found.id)} {badge(found)}</h1>
+{chips(hub, found, commit, cards.card_data(readme))}
+<h2>Load it</h2>{snippet_block(snippet(here, found, is_lora=commit.file("adapter_config.json") is not None))}
+<div class="card">{render(cards.split(readme)[1], f"{path(found)}/resolve/{commit.id}/")}</div>
+<h2>Files</h2><p class="quiet">at commit <code>{commit.id}</code> of {day(commit.at)} UTC: {escape(commit.title)}</p>
+{file_table(found, commit)}"""
+    return html(found.id, main)
+
+
+def chips(hub: Hub, found: Repo, commit: Commit, card: dict[str, Any]) -> str:
+    counted = info.safetensors(hub.shelf, commit)
+    facts = {
+        "Task": card.get("pipeline_tag"),
+        "Base model": base(card),
+        "Library": card.get("library_name"),
+        "Licence": card.get("license"),
+        "Parameters": short(counted["total"]) if counted else "",
+        "Size": size(sum(file.size for file in commit.files)),
+        "Who can open it": f"only {found.namespace}" if found.is_private else "everybody on this machine",
+        "Tags": ", ".join(found.tags),
+    }
+    told = "".join(f"<dt>{name}</dt><dd>{escape(str(value))}</dd>" for name, value in facts.items() if value)
+    return f"<dl>{told}</dl>"
+
+
+def snippet(here: str, found: Repo, is_lora: bool) -> str:
+    """A shell line that loads the repo through the unmodified client; a private one needs the token of this Hub."""
+    kind = "dataset" if found.kind == "datasets" else "model"
+    token = 'HF_TOKEN="$(cat data/hub/token)" ' if found.is_private else ""
+    if kind == "dataset":
+        code = f"from huggingface_hub import snapshot_download as get; print(get('{found.id}', repo_type='dataset'))"
+    elif is_lora:
+        code = f"from peft import AutoPeftModel; print(AutoPeftModel.from_pretrained('{found.id}'))"
+    else:
+        code = f"from transformers import AutoModel; print(AutoModel.from_pretrained('{found.id}'))"
+    return f'HF_ENDPOINT={here} {token}python -c "{code}"'
+
+
+def snippet_block(text: str) -> str:
+    return f'<div class="snippet"><pre><code>{escape(text)}</code></pre><button type="button">Copy</button></div>'
+
+
+def file_table(found: Repo, commit: Commit) -> str:
+    rows = "".join(file_row(found, commit, file) for file in commit.files)
+    return f"<table><thead><tr><th>File</th><th>Size</th><th>sha256</th></tr></thead><tbody>{rows}</tbody></table>"
+
+
+def file_row(found: Repo, commit: Commit, file: File) -> str:
+    href = escape(f"{path(found)}/resolve/{commit.id}/{file.path}")
+    name = f'<a href="{href}">{escape(file.path)}</a>'
+    return f"<tr><td>{name}</td><td>{size(file.size)}</td><td><code>{file.sha256}</code></td></tr>"
+
+
+def render(markdown: str, files: str) -> str:
+    """Markdown as HTML. Raw HTML in it is shown, not run; pictures of the repo are shown, others are not fetched."""
+    reader = MarkdownIt("commonmark", {"html": False}).enable(["table", "strikethrough"])
+    tokens = reader.parse(markdown)
+    point_at(tokens, files)
+    return str(reader.renderer.render(tokens, reader.options, {}))
+
+
+def point_at(tokens: Sequence[Token], files: str) -> None:
+    """Lead relative addresses to the files of the repo."""
+    for token in tokens:
+        point_at(token.children or (), files)
+        name = {"image": "src", "link_open": "href"}.get(token.type)
+        target = str(token.attrs.get(name, "")) if name else ""
+        if name and "://" not in target and not target.startswith(("#", "/", "mailto:")):
+            token.attrs[name] = files + target.removeprefix("./")
+        if token.type == "link_open":
+            token.attrs["rel"] = "noopener noreferrer nofollow"
