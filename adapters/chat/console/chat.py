@@ -98,7 +98,7 @@ class Console:
             await asyncio.to_thread(shutil.copyfile, upload.id, target)
         except FileNotFoundError:
             raise Gone(upload.name) from None
-        except PermissionError:
+        except (PermissionError, IsADirectoryError):
             raise Denied("read") from None
 
     async def groups(self, person: Person) -> frozenset[str]:
