@@ -4,6 +4,7 @@ Exit codes: 0 done, 1 a person has something to mend, 2 wrong usage or a file th
 """
 
 import sys
+from pathlib import Path
 
 import typer
 
@@ -15,6 +16,14 @@ app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_
 @app.callback()
 def engine() -> None:
     """Check datasets, plan, train and publish language models."""
+
+
+@app.command()
+def train(folder: Path) -> None:
+    """Train what a run's folder asks for; 0 only when `finished` is the last event."""
+    from engine.work.train import train as work
+
+    raise typer.Exit(0 if work(folder) else 1)
 
 
 def main() -> None:

@@ -1,0 +1,47 @@
+"""Supervised fine-tuning: the model learns to give the answers of conversations, or to write on as texts do."""
+
+from engine.work.training.task import Task, Work
+
+
+def prepare(task: Task) -> Work:
+    """`messages` rows go through the template and only the assistant's turns are learned; `text` rows wholly."""
+    from transformers import set_seed
+    from trl import SFTConfig, SFTTrainer
+    from trl.data_utils import pack_dataset
+
+    from engine.work.training import losses, rows, samples, weights
+    from engine.work.training.loop import arguments
+
+    set_seed(task.whole("seed"))
+    tokenizer = weights.load_tokenizer(task)
+    max_length = task.whole("max_length")
+    train, valid = rows.read_rows(task.folder.rows("train")), rows.read_held_out(task)
+    encoded = rows.encode_all(task, train, lambda row: rows.text_row(tokenizer, row, max_length))
+    held_out = rows.encode_all(task, valid, lambda row: rows.text_row(tokenizer, row, max_length))
+    dataset = rows.to_dataset(encoded, ("input_ids", "labels"))
+    if task.is_on("packing"):
+        dataset = pack_dataset(dataset.remove_columns("length"), max_length, "bfd")
+    trainer = SFTTrainer(
+        model=weights.load_model(task, "CausalLM"),
+        args=SFTConfig(
+            **arguments(task, len(dataset)),
+            max_length=max_length if task.is_on("packing") else None,
+            packing=task.is_on("packing"),
+            dataset_kwargs={"skip_prepare_dataset": True},
+        ),
+        train_dataset=dataset,
+        processing_class=tokenizer,
+        peft_config=weights.lora_config(task, "CAUSAL_LM"),
+    )
+    losses.score_counted_positions(trainer.model)
+    chosen, are_held_out = samples.choose(valid, train)
+    questions = tuple(samples.text_question(tokenizer, row) for row in chosen)
+    return Work(
+        trainer=trainer,
+        tokenizer=tokenizer,
+        measure=lambda model: losses.language_metrics(model, held_out),
+        questions=questions,
+        are_held_out=are_held_out,
+        answer=lambda model: samples.generate(model, tokenizer, questions),
+        load_back=lambda: weights.load_result(task, "CausalLM"),
+    )

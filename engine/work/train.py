@@ -1,0 +1,145 @@
+"""The child that trains: `python -m engine train FOLDER`. It reads the run's folder, writes events, and ends."""
+
+import math
+import sys
+import time
+import traceback
+from collections.abc import Callable
+from dataclasses import asdict
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+from engine.events import EventLog, read_events
+from engine.folder import RunFolder
+from engine.jobs import Answer
+from engine.plan.parameters import complete
+from engine.work.plot import draw
+from engine.work.training.task import Failure, Task, Work, explain, is_out_of_memory
+
+
+def train(path: Path) -> bool:
+    """Train what the run's folder asks for; True when its last event is `finished`.
+
+    However it ends, the last event says so: finished, stopped, or failed with a sentence for people.
+    """
+    folder = RunFolder(path)
+    attempt = folder.current_attempt("train")
+    log = EventLog(attempt.folder, attempt.run, attempt.name)
+    spec = folder.read_spec()
+    task = Task(folder, spec, complete(spec.method, spec.parameters), attempt, log)
+    try:
+        return carry_out(task)
+    except Exception as error:
+        traceback.print_exc(file=sys.stderr)
+        failure = explain(error)
+        if is_out_of_memory(error):
+            task.report("out_of_memory", step=last_step(task))
+        task.report("failed", reason=failure.reason, code=failure.code)
+        return False
+
+
+def carry_out(task: Task) -> bool:
+    """Load, measure and ask the base, train, measure, save, load what was saved and ask it: in this order."""
+    quieten()
+    task.report("phase", phase="loading")
+    work: Work = import_module(f"engine.methods.{task.spec.method}").prepare(task)
+    watch = watched(task, work)
+    metrics = {f"base_{name}": value for name, value in evaluate(task, work, 0).items()}
+    task.report("phase", phase="answering")
+    before = work.answer(work.trainer.model)
+    started = time.monotonic()
+    task.report("phase", phase="training")
+    work.trainer.train()
+    train_s = time.monotonic() - started
+    if watch.stop == "drop":
+        return stopped(task, work)
+    metrics |= evaluate(task, work, work.trainer.state.global_step)
+    metrics |= {"train_loss": sum(watch.losses[-10:]) / max(1, len(watch.losses[-10:]))}
+    save_output(task, work)
+    if watch.stop:
+        return stopped(task, work)
+    check_all_steps(work)
+    after = answer_back(task, work)
+    answers = [
+        asdict(Answer(question.shown, base, tuned, question.expected))
+        for question, base, tuned in zip(work.questions, before, after, strict=True)
+    ]
+    draw(read_events(task.log.path), task.attempt.folder / "loss.png", f"{task.spec.method} on {task.spec.model.id}")
+    task.report(
+        "finished",
+        metrics={name: round(value, 6) for name, value in metrics.items()},
+        answers=answers,
+        are_answers_held_out=work.are_held_out,
+        train_s=round(train_s, 2),
+    )
+    return True
+
+
+def quieten() -> None:
+    """Libraries say what they must in the log, without bars, and ask the network for nothing."""
+    import datasets
+    import transformers
+
+    transformers.logging.set_verbosity_error()
+    transformers.logging.disable_progress_bar()
+    datasets.disable_progress_bars()
+
+
+def watched(task: Task, work: Work) -> Any:
+    """Put the watch on the trainer, and say how many steps there will be."""
+    from engine.work.training.loop import CountingCollator, Watch, planned_steps
+
+    collator = CountingCollator(work.trainer.data_collator)
+    work.trainer.data_collator = collator
+    watch = Watch(task, collator)
+    work.trainer.add_callback(watch)
+    task.report("started", steps=planned_steps(task, len(work.trainer.train_dataset)))
+    return watch
+
+
+def evaluate(task: Task, work: Work, step: int) -> dict[str, float]:
+    """The metrics on held-out rows as the model stands; an event only where there are any."""
+    task.report("phase", phase="evaluating")
+    metrics = work.measure(work.trainer.model)
+    if metrics:
+        task.report("evaluated", step=step, **{name: round(value, 6) for name, value in metrics.items()})
+    if step and not all(math.isfinite(value) for value in metrics.values()):
+        raise Failure("nan", "The trained model's held-out loss is not a number: nothing was kept.")
+    return metrics
+
+
+def save_output(task: Task, work: Work) -> None:
+    from engine.work.training.weights import save
+
+    task.report("phase", phase="saving")
+    save(task, work.trainer.accelerator.unwrap_model(work.trainer.model), work.tokenizer)
+
+
+def answer_back(task: Task, work: Work) -> list[str]:
+    """The answers of what lies in the output folder, loaded as anybody would: so it is known to load."""
+    task.report("phase", phase="answering")
+    work.trainer.model = work.trainer.model_wrapped = None
+    return work.answer(work.load_back())
+
+
+def stopped(task: Task, work: Work) -> bool:
+    state = work.trainer.state
+    task.report("stopped", step=state.global_step, steps=state.max_steps)
+    return False
+
+
+def check_all_steps(work: Work) -> None:
+    """A trainer may return early without an error: half a model must not pass for a whole one."""
+    state = work.trainer.state
+    if state.global_step < state.max_steps:
+        raise Failure("crash", f"The training ended at step {state.global_step} of {state.max_steps}: start it again.")
+
+
+def last_step(task: Task) -> int:
+    steps = [event.data["step"] for event in read_events(task.log.path) if event.kind == "step"]
+    return max(steps, default=0)
+
+
+Prepare = Callable[[Task], Work]
+"""What each file of `engine.methods` offers as `prepare`."""

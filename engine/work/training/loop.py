@@ -1,0 +1,151 @@
+"""The training loop: its arguments in one place, and what watches it (progress, the stop file, NaN)."""
+
+import math
+import time
+from collections import deque
+from pathlib import Path
+from typing import Any
+
+from transformers import TrainerCallback
+
+from engine.work.training.checkpoints import mark_complete
+from engine.work.training.task import Failure, Task
+from engine.work.training.weights import has_gpu
+
+STOP_FILE = "stop"
+RECENT = 20
+"""Steps by which speed and the time left are judged."""
+
+
+def arguments(task: Task, rows: int) -> dict[str, Any]:
+    """What every trainer's config gets. No token, no report to anybody; the first figure that is none must be seen."""
+    import torch
+
+    is_gpu = has_gpu()
+    is_bf16 = is_gpu and torch.cuda.is_bf16_supported()
+    steps = planned_steps(task, rows)
+    save_steps = task.whole("save_steps") or max(50, math.ceil(steps / 5))
+    return {
+        "output_dir": str(task.folder.checkpoints),
+        "per_device_train_batch_size": task.whole("batch_size"),
+        "gradient_accumulation_steps": task.whole("gradient_accumulation"),
+        "learning_rate": task.number("learning_rate"),
+        "num_train_epochs": task.number("epochs"),
+        "max_steps": task.whole("max_steps") or -1,
+        "warmup_steps": math.ceil(steps * task.number("warmup_ratio")),
+        "weight_decay": task.number("weight_decay"),
+        "max_grad_norm": task.number("max_grad_norm"),
+        "lr_scheduler_type": str(task.settings["scheduler"]),
+        "optim": str(task.settings["optimizer"]),
+        "seed": task.whole("seed"),
+        "gradient_checkpointing": task.is_on("gradient_checkpointing"),
+        "train_sampling_strategy": "group_by_length",
+        "bf16": is_bf16,
+        "use_cpu": not is_gpu,
+        "dataloader_num_workers": 0,
+        "dataloader_pin_memory": is_gpu,
+        "save_strategy": "steps",
+        "save_steps": save_steps,
+        "save_total_limit": 2,
+        "eval_strategy": "no",
+        "logging_steps": 1,
+        "logging_first_step": True,
+        "logging_nan_inf_filter": False,
+        "report_to": "none",
+        "push_to_hub": False,
+        "disable_tqdm": True,
+    }
+
+
+def planned_steps(task: Task, rows: int) -> int:
+    """Optimizer steps of the whole training on one device."""
+    per_step = task.whole("batch_size") * task.whole("gradient_accumulation")
+    by_epochs = math.ceil(math.ceil(rows / per_step) * task.number("epochs"))
+    return task.whole("max_steps") or max(1, by_epochs)
+
+
+class CountingCollator:
+    """Counts the tokens, without padding, of the batches that a trainer's own collator makes."""
+
+    def __init__(self, collate: Any) -> None:
+        self.collate = collate
+        self.tokens = 0
+
+    def __call__(self, rows: list[Any]) -> Any:
+        batch = self.collate(rows)
+        masks = [value for name, value in batch.items() if name.endswith("attention_mask")]
+        packed = [batch["input_ids"]] if not masks and "input_ids" in batch else []
+        self.tokens += sum(int(mask.sum()) for mask in masks) + sum(ids.numel() for ids in packed)
+        return batch
+
+
+class Watch(TrainerCallback):  # type: ignore[misc]  # transformers has no types
+    """Reports each step, ends the training at the stop file or at the first loss or gradient that is not finite."""
+
+    def __init__(self, task: Task, collator: CountingCollator) -> None:
+        self.task = task
+        self.collator = collator
+        self.stop = ""
+        """What the stop file asked for: `save`, `drop`, or nothing yet."""
+        self.losses: list[float] = []
+        self.recent: deque[tuple[float, int]] = deque(maxlen=RECENT + 1)
+        """When each of the last steps ended, and how many tokens had been seen by then."""
+
+    def on_train_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+        self.recent.append((time.monotonic(), self.collator.tokens))
+
+    def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+        self.recent.append((time.monotonic(), self.collator.tokens))
+        self.stop = asked_to_stop(self.task.attempt.folder)
+        if self.stop:
+            control.should_training_stop = True
+            control.should_save = self.stop == "save"
+
+    def on_log(self, args: Any, state: Any, control: Any, logs: dict[str, Any] | None = None, **_: Any) -> None:
+        if logs is None or "loss" not in logs:
+            return
+        loss, grad_norm = float(logs["loss"]), float(logs.get("grad_norm", 0.0))
+        check_finite(state.global_step, loss, grad_norm)
+        self.losses.append(loss)
+        if state.global_step % self.task.whole("logging_steps") and state.global_step < state.max_steps:
+            return
+        step_s, tokens_per_s = speed(self.recent)
+        self.task.report(
+            "step",
+            step=state.global_step,
+            steps=state.max_steps,
+            loss=round(loss, 6),
+            learning_rate=logs.get("learning_rate"),
+            grad_norm=round(grad_norm, 6),
+            tokens_per_s=round(tokens_per_s, 1),
+            left_s=round(step_s * (state.max_steps - state.global_step), 1),
+        )
+
+    def on_save(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+        mark_complete(Path(args.output_dir) / f"checkpoint-{state.global_step}")
+        self.task.report("checkpoint", step=state.global_step)
+
+
+def asked_to_stop(folder: Path) -> str:
+    """`save` or `drop` where a stop file lies in the attempt's folder; whatever else it says means `drop`."""
+    path = folder / STOP_FILE
+    if not path.exists():
+        return ""
+    return "save" if path.read_text(encoding="utf-8").strip() == "save" else "drop"
+
+
+def check_finite(step: int, loss: float, grad_norm: float) -> None:
+    if math.isfinite(loss) and math.isfinite(grad_norm):
+        return
+    raise Failure(
+        "nan",
+        f"The loss is no longer a number (step {step}): nothing was kept. Half the learning_rate usually helps; "
+        "if not, look for rows that are empty or garbled.",
+    )
+
+
+def speed(recent: deque[tuple[float, int]]) -> tuple[float, float]:
+    """Seconds a step and tokens a second, over the steps that are in `recent`."""
+    (start, first), (end, last) = recent[0], recent[-1]
+    took = max(end - start, 1e-9)
+    return took / max(1, len(recent) - 1), (last - first) / took
