@@ -1,7 +1,22 @@
-"""Base models: what has to be known of one before a run on it can be planned."""
+"""Base models: what has to be known of one before a run on it can be planned, and the ones that are on offer by name.
+
+Any other repo of the Hub may be named by its id; these are only the ones that need no looking around.
+"""
 
 from dataclasses import dataclass
+from difflib import get_close_matches
 from pathlib import Path
+
+EMBEDDED_CAUSAL = "embedded/SmolLM2-135M-Instruct-q4_1"
+EMBEDDED_MASKED = "embedded/all-MiniLM-L6-v2"
+DEFAULT_CAUSAL = EMBEDDED_CAUSAL
+DEFAULT_MASKED = EMBEDDED_MASKED
+NOTES = {
+    EMBEDDED_CAUSAL: "These are SmolLM2's 4-bit weights (GGUF, Q4_1) turned back into plain ones, "
+    "not the weights that its makers published.",
+    EMBEDDED_MASKED: "This checkpoint is a sentence encoder without a masked-language-model head: "
+    "a fresh one is added, so its first losses are high.",
+}
 
 
 @dataclass(frozen=True)
@@ -27,3 +42,123 @@ class Look:
     is_gated: bool = False
     is_embedded: bool = False
     note: str = ""
+
+
+@dataclass(frozen=True)
+class Offer:
+    """A base model by name. `parameters` is rounded as its makers say it; `whom` is one sentence."""
+
+    id: str
+    kind: str
+    parameters: int
+    licence: str
+    is_gated: bool
+    whom: str
+
+    @property
+    def is_embedded(self) -> bool:
+        return self.id.startswith("embedded/")
+
+
+MODELS = (
+    Offer(
+        EMBEDDED_CAUSAL,
+        "causal",
+        135_000_000,
+        "apache-2.0",
+        False,
+        "Comes with threadtune; for a first try, even offline.",
+    ),
+    Offer(
+        "HuggingFaceTB/SmolLM2-135M-Instruct",
+        "causal",
+        135_000_000,
+        "apache-2.0",
+        False,
+        "The smallest that talks; trains on a CPU.",
+    ),
+    Offer(
+        "HuggingFaceTB/SmolLM2-360M-Instruct",
+        "causal",
+        362_000_000,
+        "apache-2.0",
+        False,
+        "Small English answers on a small GPU.",
+    ),
+    Offer("Qwen/Qwen3-0.6B", "causal", 596_000_000, "apache-2.0", False, "Many languages; trains on any GPU of 8 GB."),
+    Offer(
+        "meta-llama/Llama-3.2-1B-Instruct",
+        "causal",
+        1_236_000_000,
+        "llama3.2",
+        True,
+        "For those who have agreed to Llama's terms; fits 8 GB.",
+    ),
+    Offer(
+        "google/gemma-3-1b-it",
+        "causal",
+        1_000_000_000,
+        "gemma",
+        True,
+        "Good manners at 1B; Google's terms have to be accepted first.",
+    ),
+    Offer("Qwen/Qwen3-1.7B", "causal", 1_720_000_000, "apache-2.0", False, "The usual choice for one 12 GB card."),
+    Offer(
+        "HuggingFaceTB/SmolLM3-3B",
+        "causal",
+        3_080_000_000,
+        "apache-2.0",
+        False,
+        "Fully open, data included; for a 16 GB card.",
+    ),
+    Offer(
+        "Qwen/Qwen3-4B-Instruct-2507",
+        "causal",
+        4_020_000_000,
+        "apache-2.0",
+        False,
+        "Strong answers with LoRA on a 24 GB card.",
+    ),
+    Offer(
+        "mistralai/Mistral-7B-Instruct-v0.3",
+        "causal",
+        7_250_000_000,
+        "apache-2.0",
+        False,
+        "A well known 7B for a 24 GB card.",
+    ),
+    Offer(
+        "meta-llama/Llama-3.1-8B-Instruct",
+        "causal",
+        8_030_000_000,
+        "llama3.1",
+        True,
+        "For those who have agreed to Llama's terms and own 40 GB.",
+    ),
+    Offer(EMBEDDED_MASKED, "masked", 23_000_000, "apache-2.0", False, "Comes with threadtune; for mlm, even offline."),
+    Offer(
+        "answerdotai/ModernBERT-base",
+        "masked",
+        149_000_000,
+        "apache-2.0",
+        False,
+        "For mlm on English or code, with long texts.",
+    ),
+    Offer(
+        "google-bert/bert-base-uncased", "masked", 110_000_000, "apache-2.0", False, "The classic for mlm on English."
+    ),
+    Offer("FacebookAI/xlm-roberta-base", "masked", 278_000_000, "mit", False, "For mlm in a hundred languages."),
+)
+
+
+def find(word: str) -> Offer | None:
+    """The model that is meant: by its id, or by the part after the slash; case does not matter."""
+    wanted = word.strip().lower()
+    return next((offer for offer in MODELS if wanted in (offer.id.lower(), offer.id.lower().split("/")[1])), None)
+
+
+def nearest(word: str) -> str:
+    """The id on offer that looks most like the word, or empty when none does."""
+    ids = {name: offer.id for offer in MODELS for name in (offer.id.lower(), offer.id.lower().split("/")[1])}
+    close = get_close_matches(word.strip().lower(), ids, n=1, cutoff=0.6)
+    return ids[close[0]] if close else ""
