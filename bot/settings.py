@@ -13,6 +13,7 @@ class Settings(BaseSettings):
     model_config = SettingsConfigDict(env_file=".env", extra="ignore", frozen=True)
 
     data: Path = Field(Path("data"), description="Folder for everything that is kept: database, uploads, runs, cache.")
+    cache: Path = Field(Path("data/cache"), description="Folder for base models, shared by all runs.")
     chat: str = Field("console", description="Chat platform, a module of adapters/chat.")
     executor: str = Field("local", description="Where training runs, a module of adapters/executors.")
     database_url: str = Field("", description="SQLAlchemy URL; empty is SQLite in DATA.")
@@ -40,10 +41,6 @@ class Settings(BaseSettings):
     @property
     def runs(self) -> Path:
         return self.data / "runs"
-
-    @property
-    def cache(self) -> Path:
-        return self.data / "cache"
 
     @property
     def examples(self) -> Path:

@@ -13,7 +13,8 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
-    for table in ("events", "attempts", "runs", "uploads"):
+    said = ("outbox", "watches", "drafts", "pending", "thread_files", "cursors", "inbox")
+    for table in (*said, "events", "attempts", "runs", "uploads"):
         op.drop_table(table)
 
 
@@ -57,4 +58,56 @@ def create_work() -> None:
 
 
 def create_conversation() -> None:
-    """The tables of `bot.store`."""
+    op.create_table(
+        "inbox",
+        sa.Column("key", sa.Text, primary_key=True),
+        sa.Column("body", sa.Text, nullable=False),
+        sa.Column("at", sa.Float, nullable=False),
+        sa.Column("done_at", sa.Float, index=True),
+    )
+    op.create_table(
+        "cursors",
+        sa.Column("chat", sa.Text, primary_key=True),
+        sa.Column("cursor", sa.Text, nullable=False),
+    )
+    op.create_table(
+        "thread_files",
+        sa.Column("place", sa.Text, primary_key=True),
+        sa.Column("sha256", sa.Text, primary_key=True),
+        sa.Column("name", sa.Text, nullable=False),
+        sa.Column("at", sa.Float, nullable=False),
+    )
+    op.create_table(
+        "pending",
+        sa.Column("place", sa.Text, primary_key=True),
+        sa.Column("text", sa.Text, nullable=False),
+    )
+    op.create_table(
+        "drafts",
+        sa.Column("id", sa.Text, primary_key=True),
+        sa.Column("place", sa.Text, nullable=False),
+        sa.Column("message", sa.Text, nullable=False),
+        sa.Column("request", sa.Text, nullable=False),
+        sa.Column("spec", sa.Text, nullable=False),
+        sa.Column("at", sa.Float, nullable=False),
+    )
+    op.create_table(
+        "watches",
+        sa.Column("run", sa.Text, primary_key=True),
+        sa.Column("place", sa.Text, nullable=False),
+        sa.Column("person", sa.Text, nullable=False),
+        sa.Column("is_told", sa.Boolean, nullable=False, index=True),
+    )
+    op.create_table(
+        "outbox",
+        sa.Column("seq", sa.Integer, primary_key=True, autoincrement=True),
+        sa.Column("key", sa.Text, nullable=False, unique=True),
+        sa.Column("place", sa.Text, nullable=False),
+        sa.Column("body", sa.Text, nullable=False),
+        sa.Column("version", sa.Integer, nullable=False),
+        sa.Column("sent_version", sa.Integer, nullable=False),
+        sa.Column("message", sa.Text),
+        sa.Column("sent_at", sa.Float, nullable=False),
+        sa.Column("due_at", sa.Float, nullable=False),
+        sa.Column("gone", sa.Text),
+    )
