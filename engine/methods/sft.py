@@ -13,9 +13,9 @@ def prepare(task: Task) -> Work:
     from engine.work.training.loop import arguments
 
     set_seed(task.whole("seed"))
-    tokenizer = weights.load_tokenizer(task)
-    max_length = task.whole("max_length")
     train, valid = rows.read_rows(task.folder.rows("train")), rows.read_held_out(task)
+    tokenizer = weights.load_tokenizer(task, train)
+    max_length = task.whole("max_length")
     encoded = rows.encode_all(task, train, lambda row: rows.text_row(tokenizer, row, max_length))
     held_out = rows.encode_all(task, valid, lambda row: rows.text_row(tokenizer, row, max_length))
     dataset = rows.to_dataset(encoded, ("input_ids", "labels"))

@@ -88,10 +88,13 @@ def quieten() -> None:
 
 def watched(task: Task, work: Work) -> Any:
     """Put the watch on the trainer, and say how many steps there will be."""
+    from transformers import PrinterCallback
+
     from engine.work.training.loop import CountingCollator, Watch, planned_steps
 
     collator = CountingCollator(work.trainer.data_collator)
     work.trainer.data_collator = collator
+    work.trainer.remove_callback(PrinterCallback)
     watch = Watch(task, collator)
     work.trainer.add_callback(watch)
     task.report("started", steps=planned_steps(task, len(work.trainer.train_dataset)))

@@ -157,12 +157,14 @@ def answer_row(pair: Encoded, name: str) -> Encoded:
 
 def preference_metrics(scores: Scores) -> dict[str, float]:
     """How often, and by how much per token, the model finds the chosen answer likelier than the rejected one."""
-    margins = [means[0] - means[1] for means in map(mean_log_probs, scores)]
+    margins = [chosen - rejected for chosen, rejected in map(mean_log_probs, scores)]
     return {"eval_preference_accuracy": share(margins), "eval_logp_margin": mean(margins)}
 
 
 def dpo_metrics(scores: Scores, reference: Scores, beta: float) -> dict[str, float]:
     """DPO's rewards, beta × (log p - log p of the reference), and its loss: https://arxiv.org/abs/2305.18290, eq. 7."""
+    if not scores:
+        return {}
     margins = [
         beta * ((chosen[0] - rejected[0]) - (base_chosen[0] - base_rejected[0]))
         for (chosen, rejected), (base_chosen, base_rejected) in zip(scores, reference, strict=True)
@@ -171,13 +173,16 @@ def dpo_metrics(scores: Scores, reference: Scores, beta: float) -> dict[str, flo
         "eval_loss": mean([softplus(-margin) for margin in margins]),
         "eval_reward_accuracy": share(margins),
         "eval_reward_margin": mean(margins),
+        **preference_metrics(scores),
     }
 
 
 def orpo_metrics(scores: Scores) -> dict[str, float]:
     """The log odds ratio of chosen to rejected, by mean log-probabilities: https://arxiv.org/abs/2403.07691, eq. 7."""
+    if not scores:
+        return {}
     odds = [log_odds(chosen) - log_odds(rejected) for chosen, rejected in map(mean_log_probs, scores)]
-    return {"eval_reward_accuracy": share(odds), "eval_log_odds_margin": mean(odds)}
+    return {"eval_reward_accuracy": share(odds), "eval_log_odds_margin": mean(odds), **preference_metrics(scores)}
 
 
 def mean_log_probs(pair: tuple[tuple[float, int], tuple[float, int]]) -> tuple[float, float]:
@@ -200,3 +205,50 @@ def mean(values: Sequence[float]) -> float:
 def share(margins: Sequence[float]) -> float:
     """How many are above zero; where both answers are equal, half is counted, as for a coin."""
     return mean([0.5 if margin == 0 else float(margin > 0) for margin in margins])
+
+
+def rewards(model: Any, pairs: Sequence[Encoded], pad: int, batch: int = 8) -> list[tuple[float, float]]:
+    """The reward of the chosen and of the rejected text of each pair."""
+    import torch
+
+    values: list[float] = []
+    texts = [pair[name] for pair in pairs for name in ("chosen_ids", "rejected_ids")]
+    rows = [{"input_ids": ids, "labels": [IGNORED] * len(ids)} for ids in texts]
+    with measuring(model):
+        for start in range(0, len(rows), batch):
+            ids, mask, _ = padded(rows[start : start + batch], model.device)
+            ids = torch.where(mask == 1, ids, pad)
+            values.extend(model(input_ids=ids, attention_mask=mask).logits[:, 0].float().tolist())
+    return list(zip(values[::2], values[1::2], strict=True))
+
+
+def reward_metrics(values: Sequence[tuple[float, float]]) -> dict[str, float]:
+    """The Bradley-Terry loss, how often the chosen text gets the higher reward, and by how much."""
+    if not values:
+        return {}
+    margins = [chosen - rejected for chosen, rejected in values]
+    return {
+        "eval_loss": mean([softplus(-margin) for margin in margins]),
+        "eval_reward_accuracy": share(margins),
+        "eval_reward_margin": mean(margins),
+    }
+
+
+def masked_metrics(model: Any, tokenizer: Any, rows: Sequence[Encoded], probability: float) -> dict[str, float]:
+    """Mean loss and accuracy at masked tokens; the masks are the same each time."""
+    if not rows:
+        return {}
+    from transformers import DataCollatorForLanguageModeling
+
+    collate = DataCollatorForLanguageModeling(tokenizer, mlm_probability=probability, seed=0)
+    loss, right, count = 0.0, 0, 0
+    with measuring(model):
+        for start in range(0, len(rows), 8):
+            batch = collate([{"input_ids": row["input_ids"]} for row in rows[start : start + 8]]).to(model.device)
+            labels = batch.pop("labels")
+            masked = labels != IGNORED
+            log_probs = model(**batch).logits[masked].float().log_softmax(-1)
+            loss -= float(log_probs.gather(-1, labels[masked][:, None]).sum())
+            right += int((log_probs.argmax(-1) == labels[masked]).sum())
+            count += int(masked.sum())
+    return {"eval_loss": loss / max(1, count), "eval_masked_accuracy": right / max(1, count)}

@@ -189,5 +189,50 @@ def to_dataset(encoded: Sequence[Encoded], names: Sequence[str]) -> Any:
     from datasets import Dataset
 
     columns = {name: [item[name] for item in encoded] for name in names}
-    lengths = [sum(len(item[name]) for name in names if name != "labels") for item in encoded]
+    ids = [name for name in names if name.endswith("_ids")]
+    lengths = [sum(len(item[name]) for name in ids) for item in encoded]
     return Dataset.from_dict({**columns, "length": lengths})
+
+
+WHOLE_PAIR = tuple(
+    f"{side}_{name}" for side in ("chosen", "rejected") for name in ("input_ids", "attention_mask", "labels")
+)
+"""The columns of a pair whose prompt stands before each answer."""
+
+
+def whole_pair(pair: Encoded) -> Encoded:
+    """A pair in ORPO's columns: prompt and answer together, the prompt without labels."""
+    whole: Encoded = {"row": pair["row"]}
+    for side in ("chosen", "rejected"):
+        ids = pair["prompt_ids"] + pair[f"{side}_ids"]
+        whole[f"{side}_input_ids"] = ids
+        whole[f"{side}_attention_mask"] = [1] * len(ids)
+        whole[f"{side}_labels"] = [IGNORED] * len(pair["prompt_ids"]) + pair[f"{side}_ids"]
+    return whole
+
+
+def whole_text(tokenizer: Any, row: Row) -> str:
+    return render(tokenizer, row["messages"]).rstrip() if row.get("messages") else str(row["text"])
+
+
+def whole_rows(tokenizer: Any, row: Row, max_length: int) -> list[Encoded]:
+    """All tokens of a text, in pieces of at most `max_length`, all of them learned."""
+    if row.get("messages"):
+        ids = tokenizer(ended(whole_text(tokenizer, row), tokenizer), add_special_tokens=False)["input_ids"]
+    else:
+        ids = plain(tokenizer, row["text"])
+    pieces = [ids[start : start + max_length] for start in range(0, len(ids), max_length)]
+    return [{"input_ids": piece, "labels": list(piece), "row": row["row"]} for piece in pieces if len(piece) > 1]
+
+
+def masked_rows(tokenizer: Any, row: Row, max_length: int) -> list[Encoded]:
+    """A text for an encoder, in pieces of at most `max_length` tokens, each with the encoder's own marks around it."""
+    limit = min(max_length, tokenizer.model_max_length)
+    text = "\n".join(message["content"] for message in row["messages"]) if row.get("messages") else row["text"]
+    pieces = tokenizer(text, truncation=True, max_length=limit, return_overflowing_tokens=True)["input_ids"]
+    return [{"input_ids": piece, "row": row["row"]} for piece in pieces]
+
+
+def check_any(encoded: Sequence[Encoded]) -> None:
+    if not encoded:
+        raise Failure("data", "No row has anything to learn from: the texts are empty.")

@@ -5,11 +5,13 @@ from collections.abc import Sequence
 from typing import Any
 
 from engine.work.training.losses import measuring
-from engine.work.training.rows import Row, render
+from engine.work.training.rows import Encoded, Row, render
 from engine.work.training.task import Question
 
 COUNT = 5
 NEW_TOKENS = 48
+SHOWN = 160
+"""Characters of a text in which a word is masked."""
 MARKERS = re.compile(r"(?:^|\n|\s)(?:#+\s*)?(?:bot|assistant|answer|response|output|a)\s*:\s*", re.IGNORECASE)
 """Where the answer of a plain text begins, as people write it: `bot:`, `### Assistant:`, `Answer:`."""
 
@@ -81,3 +83,38 @@ def generate(model: Any, tokenizer: Any, questions: Sequence[Question]) -> list[
         tokens = model.generate(**inputs, generation_config=config)
     answers = tokens[:, inputs["input_ids"].shape[1] :]
     return [text.strip() for text in tokenizer.batch_decode(answers, skip_special_tokens=True)]
+
+
+def reward_question(tokenizer: Any, pair: Encoded) -> Question:
+    """Both texts, one below the other; there is no right answer but that the first should score higher."""
+    chosen, rejected = (
+        tokenizer.decode(pair[name], skip_special_tokens=True).strip() for name in ("chosen_ids", "rejected_ids")
+    )
+    return Question(f"chosen: {chosen}\nrejected: {rejected}", "", "chosen above rejected")
+
+
+def rewards_in_words(values: Sequence[tuple[float, float]]) -> list[str]:
+    return [f"chosen {chosen:+.2f}, rejected {rejected:+.2f}" for chosen, rejected in values]
+
+
+def masked_question(tokenizer: Any, row: Row) -> Question:
+    """A piece of the text in which its longest word is hidden."""
+    text = "\n".join(message["content"] for message in row["messages"]) if row.get("messages") else row["text"]
+    piece = text[:SHOWN]
+    word = max(re.finditer(r"\w+", piece), key=lambda match: len(match[0]), default=None)
+    if word is None:
+        return Question(piece, piece + tokenizer.mask_token, "")
+    asked = piece[: word.start()] + tokenizer.mask_token + piece[word.end() :]
+    return Question(asked, asked, word[0])
+
+
+def fill_masks(model: Any, tokenizer: Any, questions: Sequence[Question]) -> list[str]:
+    """The three likeliest tokens for each mask, the likeliest first."""
+    answers = []
+    with measuring(model):
+        for question in questions:
+            inputs = tokenizer(question.text, return_tensors="pt", truncation=True).to(model.device)
+            at = (inputs["input_ids"][0] == tokenizer.mask_token_id).nonzero()[0, 0]
+            best = model(**inputs).logits[0, at].topk(3).indices.tolist()
+            answers.append(", ".join(tokenizer.decode([token]).strip() for token in best))
+    return answers

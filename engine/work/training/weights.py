@@ -1,9 +1,11 @@
 """Weights and tokenizers, into and out of a run's folder: local files, safetensors, none of the model's own code."""
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from engine.work.training.rows import Row
 from engine.work.training.task import Failure, Task
 
 LOCAL = {"local_files_only": True, "trust_remote_code": False}
@@ -31,14 +33,15 @@ def has_gpu() -> bool:
     return bool(torch.cuda.is_available())
 
 
-def load_tokenizer(task: Task) -> Any:
-    """The base model's tokenizer with the chosen template and a pad token that is not its eos."""
+def load_tokenizer(task: Task, rows: Sequence[Row]) -> Any:
+    """The base model's tokenizer with a pad token that is not its eos, and a template where the rows have turns."""
     from transformers import AutoTokenizer
 
     tokenizer = AutoTokenizer.from_pretrained(task.folder.model, **LOCAL)
     tokenizer.padding_side = "right"
     choose_pad(tokenizer)
-    choose_template(task, tokenizer)
+    if any(isinstance(value, list) for value in (rows[0] if rows else {}).values()):
+        choose_template(task, tokenizer)
     return tokenizer
 
 
@@ -122,6 +125,19 @@ def lora_config(task: Task, kind: str, keep: tuple[str, ...] = ()) -> Any:
         modules_to_save=list(keep) or None,
         task_type=kind,
     )
+
+
+def head_names(model: Any) -> tuple[str, ...]:
+    """The parts beside the body that are new with this head: `score`, `cls`, `lm_head` …"""
+    return tuple(name for name, _ in model.named_children() if name != model.base_model_prefix)
+
+
+def with_lora(model: Any, config: Any) -> Any:
+    if config is None:
+        return model
+    from peft import get_peft_model
+
+    return get_peft_model(model, config)
 
 
 def first(error: Exception) -> str:

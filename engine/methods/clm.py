@@ -1,0 +1,48 @@
+"""Language modeling: the model learns to write on as the texts do, every token of them, eos included."""
+
+from engine.work.training.task import Task, Work
+
+
+def prepare(task: Task) -> Work:
+    """Each text is learned wholly; one that is longer than `max_length` becomes several rows, none is cut off."""
+    from transformers import set_seed
+    from trl import SFTConfig, SFTTrainer
+    from trl.data_utils import pack_dataset
+
+    from engine.work.training import losses, rows, samples, weights
+    from engine.work.training.loop import arguments
+
+    set_seed(task.whole("seed"))
+    train, valid = rows.read_rows(task.folder.rows("train")), rows.read_held_out(task)
+    tokenizer = weights.load_tokenizer(task, train)
+    max_length = task.whole("max_length")
+    encoded = [piece for row in train for piece in rows.whole_rows(tokenizer, row, max_length)]
+    held_out = [piece for row in valid for piece in rows.whole_rows(tokenizer, row, max_length)]
+    rows.check_any(encoded)
+    dataset = rows.to_dataset(encoded, ("input_ids", "labels"))
+    if task.is_on("packing"):
+        dataset = pack_dataset(dataset.remove_columns("length"), max_length, "bfd")
+    trainer = SFTTrainer(
+        model=weights.load_model(task, "CausalLM"),
+        args=SFTConfig(
+            **arguments(task, len(dataset)),
+            max_length=max_length if task.is_on("packing") else None,
+            packing=task.is_on("packing"),
+            dataset_kwargs={"skip_prepare_dataset": True},
+        ),
+        train_dataset=dataset,
+        processing_class=tokenizer,
+        peft_config=weights.lora_config(task, "CAUSAL_LM"),
+    )
+    losses.score_counted_positions(trainer.model)
+    chosen, are_held_out = samples.choose(valid, train)
+    questions = tuple(samples.text_question(tokenizer, row) for row in chosen)
+    return Work(
+        trainer=trainer,
+        tokenizer=tokenizer,
+        measure=lambda model: losses.language_metrics(model, held_out),
+        questions=questions,
+        are_held_out=are_held_out,
+        answer=lambda model: samples.generate(model, tokenizer, questions),
+        load_back=lambda: weights.load_result(task, "CausalLM"),
+    )
