@@ -84,7 +84,7 @@ def failed(run: Run, reason: str, now: float) -> Run:
 def _how_it_ended(kind: str, phase: Phase) -> str:
     work = WORK[kind]
     if phase.name == "lost":
-        return f"{work} vanished without a word: its process was killed or the machine restarted."
+        return f"{work} was lost: {phase.detail or 'it vanished without a word'}."
     if phase.code in (-9, 137):
         hint = f": {SMALLER}" if kind == "train" else ""
         return f"{work} was killed by the system, most often out of memory{hint}."

@@ -1,0 +1,265 @@
+"""Attempts on this machine: each under its own runner, found again by its folder after a restart of the bot.
+
+A handle's id is the attempt's folder relative to the folder of all runs, e.g. `7/attempts/train-1`.
+"""
+
+import asyncio
+import contextlib
+import csv
+import json
+import os
+import re
+import shutil
+import signal
+import socket
+import subprocess
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, cast
+
+from engine.events import Event
+from engine.executor import Handle, Phase, Slot
+from engine.folder import ATTEMPT_VARIABLE
+from engine.jobs import Attempt
+from engine.refusal import Refusal
+from engine.work.identity import FOLDER_VARIABLE, Identity, boot_id, environments, processes_of
+
+Record = dict[str, Any]
+
+CODE = Path(__file__).parents[2]
+"""Where the rooms lie."""
+
+PASSED = (
+    *("PATH", "HOME", "USER", "LANG", "LC_ALL", "TZ", "TMPDIR", "LD_LIBRARY_PATH"),
+    *("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "PYTHONHASHSEED"),
+    *("CUDA_HOME", "CUDA_VISIBLE_DEVICES", "NVIDIA_VISIBLE_DEVICES", "HF_HOME", "XDG_CACHE_HOME"),
+)
+"""The variables that children inherit. A list of what is allowed: a token that nobody thought of stays out."""
+
+PASSED_TO_THE_HUB = ("HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "SSL_CERT_FILE", "REQUESTS_CA_BUNDLE")
+
+ALONE = {
+    "HF_HUB_OFFLINE": "1",
+    "HF_HUB_DISABLE_IMPLICIT_TOKEN": "1",
+    "HF_TOKEN_PATH": os.devnull,
+    "HF_HUB_DISABLE_TELEMETRY": "1",
+    "TOKENIZERS_PARALLELISM": "false",
+    "CUDA_DEVICE_ORDER": "PCI_BUS_ID",
+}
+"""What training gets besides: it never speaks to the Hub, and finds no token, not even the one of the person who
+installed the bot."""
+
+SECRET = re.compile(r"(TOKEN|SECRET|PASSWORD|KEY)$")
+
+
+class LocalExecutor:
+    """PORT Executor, on this machine.
+
+    `environments` adds variables per kind of child (`fetch`, `train`, `push`). `slots` says what room there is;
+    left out, it is one per GPU that nvidia-smi lists, or one for the CPU. `grace_s` is how long a child may take
+    to end by itself.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        root: Path,
+        python: str,
+        environments: Mapping[str, Mapping[str, str]],
+        slots: Sequence[Slot] | None = None,
+        grace_s: float = 30.0,
+    ) -> None:
+        secrets = [variable for variable in environments.get("train", {}) if SECRET.search(variable)]
+        if secrets:
+            raise ValueError(f"training must not be given {', '.join(secrets)}")
+        self.name = name
+        self.root = root.resolve()
+        self.python = python
+        self.environments = environments
+        self.grace_s = grace_s
+        self._slots = list(slots) if slots is not None else find_slots()
+        self._runners: dict[Handle, int] = {}
+        self._read: dict[Handle, tuple[int, int]] = {}
+
+    def slots(self) -> list[Slot]:
+        return self._slots
+
+    def handle_for(self, attempt: Attempt) -> Handle:
+        return Handle(self.name, f"{attempt.run}/attempts/{attempt.name}")
+
+    async def submit(self, attempt: Attempt, handle: Handle) -> None:
+        """Raises Refusal where the machine cannot start it."""
+        folder = self._folder(handle)
+        if handle in self._runners or (folder / "runner.json").exists() or (folder / "exit.json").exists():
+            return
+        variables = self._variables(attempt, folder)
+        folder.mkdir(parents=True, exist_ok=True)
+        command = [self.python, "-P", "-m", "engine", attempt.kind, str(folder.parents[1])]
+        try:
+            self._runners[handle] = start_runner(self.python, folder, self.grace_s, command, variables)
+        except OSError as error:
+            raise Refusal(f"{self.python} cannot be started on {socket.gethostname()}: {error.strerror}.") from error
+
+    async def observe(self, handle: Handle) -> Phase:
+        folder = self._folder(handle)
+        if handle.executor != self.name or not folder.exists():
+            return Phase("unknown", detail=f"{self.name} knows no attempt {handle.id}")
+        is_running = self._is_running(handle)  # asked before its records are read: it writes them before it ends
+        runner = read_json(folder / "runner.json")
+        is_running = is_running or (runner is not None and Identity(**runner).is_alive)
+        if record := read_json(folder / "exit.json"):
+            return Phase("exited", code=record["code"])
+        if runner and runner["host"] != socket.gethostname():
+            return Phase("unknown", detail=f"it runs on {runner['host']}")
+        if is_running:
+            return Phase("running" if runner else "pending")
+        return self._gone(handle, runner)
+
+    async def events(self, handle: Handle, after_seq: int) -> list[Event]:
+        seq, offset = self._read.get(handle, (0, 0))
+        path = self._folder(handle) / "events.jsonl"
+        events, offset = read_from(path, offset if after_seq >= seq else 0)
+        if events:
+            self._read[handle] = (events[-1].seq, offset)
+        return [event for event in events if event.seq > after_seq]
+
+    async def cancel(self, handle: Handle, save: bool) -> None:
+        folder = self._folder(handle)
+        if folder.exists() and not (folder / "exit.json").exists():
+            half = folder / "stop.half"
+            half.write_text("save" if save else "drop")
+            half.replace(folder / "stop")
+
+    async def collect(self, handle: Handle, names: list[str], target: Path) -> None:
+        await asyncio.to_thread(copy_all, self._folder(handle), names, target)
+
+    async def list(self) -> list[Handle]:
+        marked = {values.get(FOLDER_VARIABLE, "") for _, values in environments()}
+        ours = sorted(Path(folder) for folder in marked if folder and Path(folder).is_relative_to(self.root))
+        return [Handle(self.name, str(folder.relative_to(self.root))) for folder in ours]
+
+    def _folder(self, handle: Handle) -> Path:
+        return self.root / handle.id
+
+    def _is_running(self, handle: Handle) -> bool:
+        """Whether the runner that this object started still runs; buries it if not."""
+        pid = self._runners.get(handle, 0)
+        if pid and os.waitpid(pid, os.WNOHANG)[0]:
+            self._runners[handle] = pid = 0
+        return pid > 0
+
+    def _gone(self, handle: Handle, runner: Record | None) -> Phase:
+        """What can be said of an attempt whose runner does not run and left no exit record."""
+        if runner is None and handle not in self._runners:
+            return Phase("pending", detail="it was not started yet")
+        for pid in processes_of(self._folder(handle)):
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        if runner is None:
+            return Phase("lost", detail="it could not be started; its log says why")
+        has_restarted = runner["boot_id"] != boot_id()
+        return Phase("lost", detail="the machine restarted" if has_restarted else "its process was killed")
+
+    def _variables(self, attempt: Attempt, folder: Path) -> dict[str, str]:
+        names = PASSED if attempt.kind == "train" else PASSED + PASSED_TO_THE_HUB
+        passed = {name: os.environ[name] for name in names if name in os.environ}
+        alone = ALONE if attempt.kind == "train" else {}
+        ours = {ATTEMPT_VARIABLE: f"{attempt.run}/{attempt.name}", FOLDER_VARIABLE: str(folder)}
+        added = self.environments.get(attempt.kind, {})
+        return {**passed, **python_path(), **alone, **added, **self._gpu(attempt.kind), **ours}
+
+    def _gpu(self, kind: str) -> dict[str, str]:
+        """A GPU that no attempt uses, for a training; none for the others."""
+        gpus = [slot.name for slot in self._slots if slot.gpus]
+        if not gpus or kind != "train":
+            return {"CUDA_VISIBLE_DEVICES": ""}
+        marked = [values for _, values in environments() if FOLDER_VARIABLE in values]
+        taken = {values.get("CUDA_VISIBLE_DEVICES", "") for values in marked}
+        free = [gpu for gpu in gpus if gpu not in taken]
+        if not free:
+            raise Refusal(f"Every GPU of {socket.gethostname()} is in use by another run.")
+        return {"CUDA_VISIBLE_DEVICES": free[0]}
+
+
+def make(root: Path, python: str, environments: Mapping[str, Mapping[str, str]]) -> LocalExecutor:
+    """The executor as the bot starts it; `root` holds the runs' folders."""
+    return LocalExecutor("local", root, python, environments)
+
+
+def start_runner(python: str, folder: Path, grace_s: float, command: list[str], variables: Mapping[str, str]) -> int:
+    """The pid of a new runner, in a session of its own; it and what it prints outlive us. Raises OSError."""
+    log = str(folder / "log.txt")
+    argv = [python, "-P", "-m", "engine.work.runner", str(folder), str(grace_s), "--", *command]
+    append = os.O_WRONLY | os.O_CREAT | os.O_APPEND
+    files = [
+        (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0),
+        (os.POSIX_SPAWN_OPEN, 1, log, append, 0o644),
+        (os.POSIX_SPAWN_DUP2, 1, 2),
+    ]
+    return os.posix_spawnp(python, argv, variables, file_actions=files, setsid=True)
+
+
+def python_path() -> dict[str, str]:
+    """So that another interpreter finds the rooms in a checkout; an installed package is found without."""
+    is_installed = CODE.name in ("site-packages", "dist-packages")
+    return {} if is_installed else {"PYTHONPATH": str(CODE)}
+
+
+def find_slots() -> list[Slot]:
+    """A slot per GPU, named by its UUID; without one, the machine itself."""
+    found = gpus(ask_nvidia(), os.environ.get("CUDA_VISIBLE_DEVICES"))
+    return found or [Slot("cpu", 0, os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") / 1e9)]
+
+
+def ask_nvidia() -> str:
+    """Lines of `index, UUID, memory in MiB`; empty without a working driver."""
+    query = ["nvidia-smi", "--query-gpu=index,uuid,memory.total", "--format=csv,noheader,nounits"]
+    try:
+        return subprocess.run(query, capture_output=True, text=True, timeout=10, check=True).stdout
+    except (OSError, subprocess.SubprocessError):
+        return ""
+
+
+def gpus(lines: str, visible: str | None) -> list[Slot]:
+    """The GPUs of `lines` that CUDA_VISIBLE_DEVICES lets us see, by index or by UUID."""
+    words = None if visible is None else visible.split(",")
+    rows = [[cell.strip() for cell in row] for row in csv.reader(lines.splitlines())]
+    seen = [row for row in rows if words is None or row[0] in words or row[1] in words]
+    return [Slot(uuid, 1, float(mib) * 2**20 / 1e9) for _, uuid, mib in seen]
+
+
+def read_json(path: Path) -> Record | None:
+    try:
+        return cast(Record, json.loads(path.read_bytes()))
+    except FileNotFoundError:
+        return None
+
+
+def read_from(path: Path, offset: int) -> tuple[list[Event], int]:
+    """The events from a byte on, and the byte behind the last whole line; what a full disk cut is passed over."""
+    try:
+        with path.open("rb") as file:
+            file.seek(offset)
+            text = file.read()
+    except FileNotFoundError:
+        return [], offset
+    whole, _, _ = text.rpartition(b"\n")
+    events = []
+    for line in whole.split(b"\n"):
+        with contextlib.suppress(ValueError, KeyError, TypeError):
+            events.append(Event.from_line(line.decode()))
+    return events, offset + (len(whole) + 1 if whole else 0)
+
+
+def copy_all(folder: Path, names: Sequence[str], target: Path) -> None:
+    """Raises ValueError for a name that leads out of the attempt, FileNotFoundError for one that is not there."""
+    target.mkdir(parents=True, exist_ok=True)
+    for name in names:
+        source = (folder / name).resolve()
+        if not source.is_relative_to(folder.resolve()):
+            raise ValueError(f"{name} is not inside the attempt")
+        if source.is_dir():
+            shutil.copytree(source, target / name, dirs_exist_ok=True)
+        else:
+            (target / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(source, target / name)

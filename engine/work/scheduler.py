@@ -1,0 +1,267 @@
+"""What makes runs go on: each tick brings every open run one step further, by what the database says.
+
+A tick may run twice, and the bot may die at any point of one: the handle is stored before the attempt is submitted,
+submitting is idempotent, and every change is one transaction over a run read in that same transaction.
+"""
+
+import asyncio
+import logging
+import os
+import shutil
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import structlog
+from apscheduler.schedulers.asyncio import AsyncIOScheduler
+from sqlalchemy import Connection
+
+from engine import life, store
+from engine.database import Database
+from engine.events import Event
+from engine.executor import Executor, Handle, Phase
+from engine.folder import RunFolder
+from engine.jobs import Attempt, Run, Source, Status
+from engine.refusal import Refusal
+from engine.store import Tried
+
+log = structlog.get_logger()
+
+Link = Callable[[Run, RunFolder], None]
+
+LINGER_S = 60.0
+"""How long a child may still run after its last word before it is stopped."""
+
+
+class Scheduler:
+    """`executor` trains; `our_side` fetches and pushes, with the Hub's tokens. Run folders lie in `root`.
+
+    `link` places the rows, and a local base model, into a new run's folder; it may raise Refusal.
+    `ticked_at` is the time of the last whole tick, in seconds since 1970.
+    """
+
+    def __init__(
+        self,
+        database: Database,
+        executor: Executor,
+        our_side: Executor,
+        root: Path,
+        link: Link,
+        interval_s: float = 0.5,
+    ) -> None:
+        self.database = database
+        self.executor = executor
+        self.our_side = our_side
+        self.root = root
+        self.link = link
+        self.ticked_at = 0.0
+        self._ticking = asyncio.Lock()
+        self._submitted: set[Handle] = set()
+        self._asked: dict[Handle, str] = {}
+        defaults = {"coalesce": True, "max_instances": 1, "misfire_grace_time": None}
+        self._clock = AsyncIOScheduler(timezone="UTC", job_defaults=defaults)
+        self.every(interval_s, self._tick_now)
+
+    def every(self, seconds: float, function: Callable[[], Awaitable[None]]) -> None:
+        """Call `function` again and again from `start` on, never twice at once; what it raises is logged."""
+        self._clock.add_job(function, "interval", seconds=seconds)
+
+    async def start(self) -> None:
+        # That a tick took longer than its interval is no news.
+        logging.getLogger("apscheduler").setLevel(logging.ERROR)
+        self._clock.start()
+
+    async def stop(self) -> None:
+        """End the ticks; what runs goes on without us."""
+        self._clock.shutdown(wait=False)
+
+    async def _tick_now(self) -> None:
+        await self.tick(time.time())
+
+    async def tick(self, now: float) -> None:
+        """Bring every open run a step further; returns at once while another tick is at work."""
+        if self._ticking.locked():
+            return
+        async with self._ticking:
+            await self._attend_all(now)
+            await self._advance_all(now)
+            self.ticked_at = now
+
+    async def _attend_all(self, now: float) -> None:
+        for tried in await self.database.read(store.open_attempts):
+            async with self._mending(tried.run, now):
+                await self._attend(tried, now)
+
+    async def _advance_all(self, now: float) -> None:
+        outstanding, runs = await self.database.read(overview)
+        at_work = {run.id for run in runs if run.status is Status.running}
+        taken = {tried.run for tried in outstanding}
+        for run in runs:
+            if run.id in taken:
+                continue
+            async with self._mending(run.id, now):
+                started = await self._advance(run, outstanding, len(at_work), now)
+                if started:
+                    outstanding.append(started)
+                    at_work.add(run.id)
+
+    @asynccontextmanager
+    async def _mending(self, run_id: str, now: float) -> AsyncIterator[None]:
+        """A Refusal fails the run with its text; any other error is ours: logged, and tried again at the next tick."""
+        try:
+            yield
+        except Refusal as refusal:
+            await self.database.write(give_up, run_id, refusal.text, now)
+        except Exception:
+            log.exception("a run's step failed", run=run_id)
+
+    def _side(self, kind: str) -> Executor:
+        return self.executor if kind == "train" else self.our_side
+
+    async def _attend(self, tried: Tried, now: float) -> None:
+        """Hear what an attempt reports, see whether it ended, and pass on who wants it to end."""
+        run = await self.database.read(store.run, tried.run)
+        assert run is not None  # noqa: S101  # attempts refer to runs
+        side = self._side(tried.kind)
+        if tried.handle not in self._submitted and not run.status.is_over:
+            await self._submit(self._attempt(tried), tried.handle)
+        phase = await side.observe(tried.handle)
+        # Read after the look at the process, so that what it wrote before its end is not missed.
+        events = [] if run.status.is_over else await side.events(tried.handle, run.cursor)
+        if events or is_gone(phase):
+            run = await self.database.write(advance, tried, events, phase, now)
+        if not is_gone(phase):
+            await self._pass_on(run, tried, now)
+
+    async def _pass_on(self, run: Run, tried: Tried, now: float) -> None:
+        is_lingering = run.status.is_over and now > run.ended_at + LINGER_S
+        wish = "drop" if is_lingering else run.cancel
+        if wish and self._asked.get(tried.handle) != wish:
+            await self._side(tried.kind).cancel(tried.handle, save=wish == "save")
+            self._asked[tried.handle] = wish
+
+    async def _advance(self, run: Run, outstanding: list[Tried], at_work: int, now: float) -> Tried | None:
+        """Start the next child of a run whose last one is gone, if there is room."""
+        if run.cancel:
+            await self.database.write(end_cancelled, run.id, now)
+            return None
+        kind = life.next_step(run)
+        if not kind or not self._has_room(kind, outstanding):
+            return None
+        if run.status is Status.queued and at_work >= len(self.executor.slots()):
+            return None  # it leaves the queue only when it could train as well
+        return await self._start(run, kind, now)
+
+    def _has_room(self, kind: str, outstanding: list[Tried]) -> bool:
+        side = self._side(kind)
+        return sum(self._side(tried.kind) is side for tried in outstanding) < len(side.slots())
+
+    async def _start(self, run: Run, kind: str, now: float) -> Tried | None:
+        if not run.attempt:
+            await asyncio.to_thread(self._make_folder, run)
+        tried = await self.database.write(self._begin, run.id, kind, now)
+        if tried:
+            await self._submit(self._attempt(tried), tried.handle)
+        return tried
+
+    def _make_folder(self, run: Run) -> None:
+        """A new folder for a run; one of that name can only be of another database, or a beginning that was cut off."""
+        folder = RunFolder(self.root / run.id)
+        try:
+            if folder.attempts.exists():
+                folder.path.rename(folder.path.with_name(f"{run.id}.old-{time.time_ns()}"))
+            shutil.rmtree(folder.path, ignore_errors=True)
+            folder.data.mkdir(parents=True)
+            self.link(run, folder)
+            folder.write_spec(run.spec)
+        except OSError as error:
+            raise Refusal(f"The run's folder could not be written: {error.strerror}.") from error
+
+    def _begin(self, db: Connection, run_id: str, kind: str, now: float) -> Tried | None:
+        """Store the next attempt, unless the run has changed meanwhile so that it is not due any more."""
+        run = store.run(db, run_id)
+        if run is None or life.next_step(run) != kind:
+            return None
+        number = 1 + sum(tried.kind == kind for tried in store.attempts(db, run_id))
+        attempt = Attempt(run_id, kind, number, self.root / run_id)
+        handle = self._side(kind).handle_for(attempt)
+        store.add_attempt(db, attempt, handle, now)
+        store.save_run(db, life.begin(run, attempt.name, now))
+        return Tried(run_id, kind, number, handle, now, None)
+
+    async def _submit(self, attempt: Attempt, handle: Handle) -> None:
+        await self._side(attempt.kind).submit(attempt, handle)
+        self._submitted.add(handle)
+
+    def _attempt(self, tried: Tried) -> Attempt:
+        return Attempt(tried.run, tried.kind, tried.number, self.root / tried.run)
+
+
+def is_gone(phase: Phase) -> bool:
+    return phase.name in ("exited", "lost")
+
+
+def overview(db: Connection) -> tuple[list[Tried], list[Run]]:
+    return store.open_attempts(db), store.open_runs(db)
+
+
+def advance(db: Connection, tried: Tried, events: list[Event], phase: Phase, now: float) -> Run:
+    """Store what an attempt reported and how it ended, and what the run is by it."""
+    store.add_events(db, tried.run, events)
+    before = run = known(db, tried.run)
+    for event in events:
+        run = life.apply(run, event, now)
+    if is_gone(phase):
+        store.end_attempt(db, tried, now)
+        run = life.ended(run, phase, now) if run.attempt == tried.name else run
+    if run != before:
+        store.save_run(db, run)
+    return run
+
+
+def end_cancelled(db: Connection, run_id: str, now: float) -> None:
+    run = known(db, run_id)
+    if run.cancel and not run.status.is_over:
+        store.save_run(db, life.cancelled(run, now))
+
+
+def give_up(db: Connection, run_id: str, reason: str, now: float) -> None:
+    """End a run that could not be started, with the attempt that was meant for it."""
+    run = known(db, run_id)
+    for tried in store.attempts(db, run_id):
+        if tried.ended_at is None:
+            store.end_attempt(db, tried, now)
+    if not run.status.is_over:
+        store.save_run(db, life.failed(run, reason, now))
+
+
+def known(db: Connection, run_id: str) -> Run:
+    run = store.run(db, run_id)
+    if run is None:
+        raise LookupError(f"run {run_id}")
+    return run
+
+
+def place_sources(uploads: Path) -> Link:
+    """Place the accepted rows of `uploads/<sha256>/rows.arrow`, and a base model that lies in a folder here."""
+
+    def link(run: Run, folder: RunFolder) -> None:
+        for part, source in (("train", run.spec.train), ("valid", run.spec.valid)):
+            if source:
+                place_rows(uploads, source, folder.source(part))
+        if run.spec.model.folder:
+            folder.model.symlink_to(Path(run.spec.model.folder).resolve(), target_is_directory=True)
+
+    return link
+
+
+def place_rows(uploads: Path, source: Source, target: Path) -> None:
+    """Hard-link the rows, or copy them where that cannot be."""
+    rows = uploads / source.sha256 / "rows.arrow"
+    if not rows.exists():
+        raise Refusal(f"The rows of {source.name} are no longer here: attach the file again.", "data")
+    try:
+        os.link(rows, target)
+    except OSError:
+        shutil.copyfile(rows, target)
