@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from engine.data.types import NEEDS
 from engine.plan import parameters
 from engine.refusal import Refusal
+from engine.store import is_run_id
 
 ALIASES: Mapping[str, str] = {
     "llm-sft": "sft",
@@ -107,7 +108,7 @@ def _nearest(word: str, words: tuple[str, ...]) -> str:
 
 def _run(word: str) -> str:
     number = word.lstrip("#").removeprefix("run-")
-    if not number.isdigit():
+    if not is_run_id(number):
         raise Refusal(f"`{word}` is no run: runs are numbers, as in `/finetune status 7`.", "run")
     return number
 

@@ -69,6 +69,7 @@ async def _play(chosen: Settings, screen: Screen, method: str) -> int:
         console.leave()
         await listening
     record = _record(chosen, console, run)
+    screen.picture(chosen.data / "conversation.svg")
     (chosen.data / "demo.json").write_text(json.dumps(record, indent=2, ensure_ascii=False))
     screen.note(f"The record of this conversation: {chosen.data / 'demo.json'}. `make hub` shows the models.")
     return 0 if run.status == Status.succeeded and record["local_files"] == record["remote_files"] else 1

@@ -9,9 +9,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from adapters.chat.console.screen import Screen
 from pydantic import SecretStr
 
+from adapters.chat.console.screen import Screen
 from bot.settings import Settings
 from engine.refusal import Refusal
 
@@ -62,7 +62,7 @@ def _start(data: Path, port: int) -> tuple[subprocess.Popen[str], LocalHub] | No
 
 @contextlib.contextmanager
 def settings(screen: Screen, data: Path | None = None) -> Iterator[Settings]:
-    """The console's settings: the real Hub where a token and a namespace are set, else a local one, which runs meanwhile.
+    """The console's settings: the real Hub where a token and a namespace are set, else a local one that runs meanwhile.
 
     `data` overrides the folder of everything but the base models and the local Hub.
     """

@@ -1,9 +1,12 @@
 """How the console shows a message: as a box at a terminal, edited in place; as plain lines elsewhere."""
 
+import io
+import re
 import sys
 import unicodedata
 from pathlib import Path
 
+from rich._export_format import CONSOLE_SVG_FORMAT
 from rich.console import Console, Group, RenderableType
 from rich.live import Live
 from rich.panel import Panel
@@ -27,12 +30,14 @@ class Screen:
         self.live: Live | None = None
         self.last = ""
         self.titles: dict[str, str] = {}
+        self.shown: dict[str, RenderableType] = {}
 
     def show(self, message_id: str, place: str, message: Message, edits: int) -> None:
+        self.shown[message_id] = box = self._box(place, message)
         if not edits:
-            self._post(message_id, place, message)
+            self._post(message_id, box)
         elif self.live and self.last == message_id:
-            self.live.update(self._box(place, message), refresh=True)
+            self.live.update(box, refresh=True)
         elif self.titles.get(message_id) != message.title:
             self.console.print(_line(message), style="dim")
         self.titles[message_id] = message.title
@@ -40,7 +45,9 @@ class Screen:
     def note(self, words: str) -> None:
         """A line that is no message: what the person does, or what goes on around the chat."""
         self.settle()
-        self.console.print(Text(words), style="cyan")
+        note = Text(words, style="cyan")
+        self.shown[f"note {len(self.shown)}"] = note
+        self.console.print(note)
 
     def settle(self) -> None:
         """Leave the last message as it stands."""
@@ -48,14 +55,22 @@ class Screen:
             self.live.stop()
             self.live = None
 
-    def _post(self, message_id: str, place: str, message: Message) -> None:
+    def picture(self, path: Path) -> None:
+        """Everything as it now stands, as an SVG: each message once, where it was posted."""
+        paper = Console(record=True, file=io.StringIO(), width=WIDTH, force_terminal=True, color_system="truecolor")
+        for shown in self.shown.values():
+            paper.print(shown)
+        svg = paper.export_svg(title="threadtune", code_format=_without_fonts(CONSOLE_SVG_FORMAT))
+        path.write_text(svg, encoding="utf-8")
+
+    def _post(self, message_id: str, box: RenderableType) -> None:
         self.settle()
         self.last = message_id
         if self.can_edit:
-            self.live = Live(self._box(place, message), console=self.console, auto_refresh=False)
+            self.live = Live(box, console=self.console, auto_refresh=False)
             self.live.start(refresh=True)
         else:
-            self.console.print(self._box(place, message))
+            self.console.print(box)
 
     def _box(self, place: str, message: Message) -> RenderableType:
         title = Text(f"threadtune in #{place}", style="dim")
@@ -63,6 +78,12 @@ class Screen:
         return Panel(
             Group(*parts), title=title, title_align="left", border_style="blue", width=min(self.console.width, WIDTH)
         )
+
+
+def _without_fonts(template: str) -> str:
+    """The SVG loads no font from anywhere: the reader's own fixed-width font does."""
+    bare = re.sub(r"@font-face \{\{.*?\}\}|<!--.*?-->", "", template, flags=re.DOTALL)
+    return bare.replace("Fira Code, ", "")
 
 
 def clean(text: str) -> Text:

@@ -124,3 +124,14 @@ async def test_at_a_terminal_the_living_message_is_edited_in_place(tmp_path: Pat
 def test_a_file_that_is_not_there_is_refused_by_name(tmp_path: Path) -> None:
     with pytest.raises(Refusal, match="no-such-file"):
         Console(tmp_path, screen(io.StringIO()), "ann").drop(Place("general"), tmp_path / "no-such-file")
+
+
+async def test_the_picture_shows_each_message_once_as_it_ended(tmp_path: Path) -> None:
+    console = Console(tmp_path, screen(io.StringIO()), "ann")
+    console.screen.note("ann drops pairs.csv")
+    posted = await console.post(Place("general"), Message("k", "half way"))
+    await console.edit(posted, Message("k", "all done"))
+    console.screen.picture(tmp_path / "a.svg")
+    svg = (tmp_path / "a.svg").read_text().replace("&#160;", " ")
+    assert "all done" in svg and "half way" not in svg and "ann drops pairs.csv" in svg
+    assert "http" not in svg.replace("http://www.w3.org", "")

