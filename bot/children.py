@@ -12,7 +12,7 @@ import structlog
 from engine.refusal import Refusal
 
 log = structlog.get_logger()
-KEPT = (
+KEPT = ("PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "VIRTUAL_ENV")
     "PATH",
     "HOME",
     "LANG",
