@@ -5,6 +5,7 @@ Exit codes: 0 done, 1 a person has something to mend, 2 wrong usage or a file th
 
 import sys
 from pathlib import Path
+from typing import Annotated
 
 import typer
 
@@ -24,6 +25,25 @@ def train(folder: Path) -> None:
     from engine.work.train import train as work
 
     raise typer.Exit(0 if work(folder) else 1)
+
+
+@app.command()
+def check(
+    file: Path,
+    columns: Annotated[list[str] | None, typer.Argument(help="role=column, e.g. prompt=question text=answer")] = None,
+    method: str | None = None,
+    model: str | None = None,
+    name: str | None = None,
+    fix: Path | None = None,
+    rows: Path | None = None,
+    arrow: Path | None = None,
+    as_json: Annotated[bool, typer.Option("--json")] = False,
+) -> None:
+    """Check a dataset: every fault with its line. 0 usable, 1 has errors, 2 cannot be read or wrong usage."""
+    from engine.data.console import Wish, check_and_print
+
+    wish = Wish(file, name or file.name, method, model, tuple(columns or ()), fix, rows, arrow, as_json)
+    raise typer.Exit(check_and_print(wish))
 
 
 def main() -> None:

@@ -15,7 +15,7 @@ NEEDS: Mapping[str, tuple[str, ...]] = {
     "orpo": ("prompt", "text", "rejected_text"),
     "mlm": ("text",),
 }
-"""The user's columns per method. TRL's own names (`prompt`, `chosen`, `rejected`, `completion`, `messages`) are read too."""
+"""The user's columns per method. TRL's own (`prompt`, `chosen`, `rejected`, `completion`, `messages`) are read too."""
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,222 @@
+"""`check`: one pass over an upload, every fault at once, and which methods can use it."""
+
+import hashlib
+import statistics
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from difflib import get_close_matches
+from pathlib import Path
+
+from engine.data import columns as columns_
+from engine.data.checks.cells import CellChecks
+from engine.data.checks.outputs import ArrowOutput, JsonlOutput, Output
+from engine.data.columns import OPTIONAL, Way, mapping_for, missing_for, nearest
+from engine.data.findings import Findings
+from engine.data.reading import CannotRead, Reading, read
+from engine.data.shown import listed, shown
+from engine.data.types import NEEDS, Fit, Report
+from engine.refusal import Refusal
+
+FEW_ROWS = 10
+
+
+def check(
+    path: Path,
+    *,
+    name: str | None = None,
+    method: str | None = None,
+    arrow: Path | None = None,
+    rows: Path | None = None,
+    mapping: Mapping[str, str] | None = None,
+) -> Report:
+    """Check the upload at `path`, which people call `name`, for `method` or for all.
+
+    `mapping` gives role → column where a person chose it. Rows without a fault that matters are written on the way,
+    as an Arrow stream to `arrow` and as JSONL to `rows`. Raises Refusal for a method that is none.
+    """
+    refuse_unknown_method(method)
+    findings = Findings()
+    name = name or path.name
+    size, sha256 = _digest(path)
+    start = Report(name, sha256, size, methods={word: Fit(False, missing_columns=NEEDS[word]) for word in NEEDS})
+    try:
+        reading = read(path, name, findings.add)
+        return _Check(reading, findings, method, mapping or {}, start).run(arrow, rows)
+    except CannotRead as error:
+        findings.add(error.code, error.text, line=error.line, fix=error.fix)
+        return _with(start, issues=findings.issues(), counts=dict(findings.counts))
+
+
+def refuse_unknown_method(method: str | None) -> None:
+    if method is None or method in NEEDS:
+        return
+    close = get_close_matches(method, NEEDS, n=1, cutoff=0.4)
+    hint = f"Did you mean {close[0]}?" if close else f"It is one of {', '.join(NEEDS)}."
+    raise Refusal(f"There is no method {shown(method)}. {hint}", "method")
+
+
+def _digest(path: Path) -> tuple[int, str]:
+    with path.open("rb") as file:
+        sha256 = hashlib.file_digest(file, "sha256").hexdigest()
+    return path.stat().st_size, sha256
+
+
+def _with(report: Report, **changes: object) -> Report:
+    from dataclasses import replace
+
+    return replace(report, **changes)  # type: ignore[arg-type]  # fields of Report by name
+
+
+class _Check:
+    """The state of one check."""
+
+    def __init__(
+        self, reading: Reading, findings: Findings, method: str | None, override: Mapping[str, str], start: Report
+    ) -> None:
+        self.reading = reading
+        self.findings = findings
+        self.method = method
+        self.override = override
+        self.start = start
+        self.columns = reading.columns
+        self.bad_rows: Counter[frozenset[str]] = Counter()
+        self.ways: dict[str, Way | None] = {
+            word: mapping_for(word, self.columns, override, reading.lists) for word in NEEDS
+        }
+
+    def run(self, arrow: Path | None, rows: Path | None) -> Report:
+        self._check_header()
+        lists = self._lists()
+        outputs: list[Output] = [JsonlOutput(rows)] if rows else []
+        outputs += [ArrowOutput(arrow, tuple(dict.fromkeys(self.columns)), lists)] if arrow else []
+        cells = self._cell_checks(lists)
+        wanted = self._wanted_ways()
+        try:
+            for record in self.reading.rows:
+                bad = cells.look(record)
+                self.bad_rows[bad] += 1
+                if not bad or any(bad.isdisjoint(way.values()) for way in wanted):
+                    for output in outputs:
+                        output.write(record.cells)
+        finally:
+            for output in outputs:
+                output.close()
+        self._check_end()
+        return self._report(cells, lists)
+
+    def _wanted_ways(self) -> list[Way]:
+        words = [self.method] if self.method else list(NEEDS)
+        return [way for word in words if (way := self.ways[word]) is not None]
+
+    def _lists(self) -> frozenset[str]:
+        """Columns of conversations: those found to be, and what is mapped to `messages`."""
+        named = {way["messages"] for way in self.ways.values() if way and "messages" in way}
+        pair = {column for way in self.ways.values() if way and "rejected_text" in way for column in way.values()}
+        return frozenset(named | (self.reading.lists & pair))
+
+    def _cell_checks(self, lists: frozenset[str]) -> CellChecks:
+        ways = self._wanted_ways()
+        needed = dict.fromkeys(column for way in ways for role, column in way.items() if role not in OPTIONAL)
+        pairs = [(way["text"], way["rejected_text"]) for way in ways if "rejected_text" in way]
+        sft = self.ways["sft"] or self.ways["reward"] or {}
+        text = sft.get("text") if "prompt" not in sft else None
+        return CellChecks(self.columns, needed, lists, pairs[0] if pairs else None, text, self.findings.add)
+
+    def _check_header(self) -> None:
+        line = self.reading.first_line
+        for name, times in Counter(self.columns).items():
+            if times > 1:
+                words = f"The column {shown(name)} stands {times} times in the header; rename all but one."
+                self.findings.add("duplicate_column", words, line=line, column=name)
+            if not name.strip():
+                words = "A column has no name; name it or take it out (perhaps each row ends in a delimiter)."
+                self.findings.add("empty_column_name", words, line=line, column=name)
+        if not self._wanted_ways() and self.columns:
+            self._report_missing(line)
+        elif not self.override:
+            self._report_near_misses(line)
+
+    def _report_missing(self, line: int | None) -> None:
+        method = self.method or columns_.nearest_method(self.columns)
+        missing = missing_for(method, self.columns, self.override)
+        if not any(name in self.columns or nearest(name, self.columns) for name in NEEDS[method]) and not self.override:
+            missing = NEEDS[method]
+        for name in missing:
+            meant = nearest(name, self.columns)
+            if meant is None:
+                words = f"There is no column {shown(name)}{_for(self.method)}. Found: {listed(self.columns)}."
+                self.findings.add("missing_column", words + self._suggested(), line=line, column=name)
+            else:
+                odd = "" if meant.isascii() else " (it holds letters that are not ASCII)"
+                words = f"There is no column {shown(name)}; did you mean {shown(meant)}{odd}? Rename it."
+                self.findings.add("misspelt_column", words, line=line, column=name, fix="rename_columns")
+
+    def _suggested(self) -> str:
+        """For names that usually mean prompt and answer, in a file that has other columns too."""
+        for prompt, answer in columns_.PAIRS:
+            if prompt in self.columns and answer in self.columns:
+                return f" To use what is there: prompt={prompt} text={answer}."
+        return " Training needs `text`; or `prompt`, `text`, `rejected_text`; or `messages`."
+
+    def _report_near_misses(self, line: int | None) -> None:
+        """A file that some method can use may still have meant another one."""
+        for name in self.columns:
+            if name in columns_.KNOWN or name in columns_.HARMLESS or not name.strip():
+                continue
+            meant = next((want for want in NEEDS["dpo"] if nearest(want, [name]) and want not in self.columns), None)
+            hint = f" Did you mean {shown(meant)}?" if meant else ""
+            fix = "rename_columns" if meant else ""
+            self.findings.add("unused_column", f"The column {shown(name)} is not used.{hint}", column=name, fix=fix)
+
+    def _check_end(self) -> None:
+        if blank := self.reading.blank_lines:
+            self.findings.add("blank_line", f"Blank lines were skipped: {blank}.")
+        if not self.bad_rows and not self.findings.has_file_errors:
+            self.findings.add("no_rows", "There is a header but no row under it.", line=1)
+        elif 0 < self.bad_rows.total() < FEW_ROWS:
+            rows = self.bad_rows.total()
+            words = f"Only {rows} row{'s' * (rows > 1)}: it trains, but expect little from so few."
+            self.findings.add("few_rows", words)
+
+    def _fit(self, method: str) -> Fit:
+        way = self.ways[method]
+        if way is None:
+            return Fit(False, missing_columns=missing_for(method, self.columns, self.override))
+        columns = frozenset(way.values())
+        dropped = sum(times for bad, times in self.bad_rows.items() if not bad.isdisjoint(columns))
+        used = self.bad_rows.total() - dropped
+        is_usable = used > 0 and dropped == 0 and not self.findings.has_file_errors
+        return Fit(is_usable, used, self.reading.rows_seen - used, mapping=dict(way))
+
+    def _report(self, cells: CellChecks, lists: Sequence[str] | frozenset[str]) -> Report:
+        shape = self.reading.shape
+        return _with(
+            self.start,
+            format=shape.format,
+            encoding="utf-8",
+            delimiter=shape.delimiter,
+            rows=self.reading.rows_seen,
+            columns=self.columns,
+            type=columns_.type_of(self.ways, frozenset(lists)),
+            methods={word: self._fit(word) for word in NEEDS},
+            issues=self.findings.issues(),
+            counts=dict(self.findings.counts),
+            stats=_stats(cells),
+        )
+
+
+def _for(method: str | None) -> str:
+    return f", which {method} needs" if method else ""
+
+
+def _stats(cells: CellChecks) -> dict[str, object]:
+    stats: dict[str, object] = {"literal_newlines": cells.literal_newlines}
+    if cells.lengths:
+        ordered = sorted(cells.lengths)
+        median, p95 = int(statistics.median_low(ordered)), ordered[min(len(ordered) - 1, int(0.95 * len(ordered)))]
+        stats["length"] = {"median": median, "p95": p95, "max": ordered[-1], "total": sum(ordered)}
+    if turns := cells.turns.stats():
+        stats["turns"] = turns
+    if cells.secrets:
+        stats["secrets"] = dict(cells.secrets)
+    return stats

@@ -1,0 +1,147 @@
+"""Which columns a method needs, under which names they are understood, and what a misspelt name was meant to be.
+
+A *role* is what a column is for: `text`, `prompt`, `rejected_text`, `messages`, `input`. A *way* gives for each role
+the column that holds it. Every method has a list of ways; the first whose columns are all there is taken.
+"""
+
+import difflib
+import unicodedata
+from collections.abc import Collection, Mapping, Sequence
+from itertools import chain
+
+from engine.data.types import NEEDS
+
+Way = Mapping[str, str]
+
+PAIRS: tuple[tuple[str, str], ...] = (
+    ("question", "answer"),
+    ("instruction", "output"),
+    ("instruction", "response"),
+    ("prompt", "response"),
+    ("prompt", "answer"),
+    ("input", "output"),
+)
+"""Prompt and answer under common names. They are taken only in a file without columns we do not know."""
+
+HARMLESS = frozenset({"id", "idx", "index", "source", "category", "topic", "split", "label", "score", "system"})
+OPTIONAL = frozenset({"input"})
+"""Roles whose cells may be empty (Alpaca's `input`)."""
+
+CONVERSATIONS: tuple[Way, ...] = ({"messages": "messages"}, {"messages": "conversations"})
+CERTAIN_PAIRS: tuple[Way, ...] = ({"prompt": "prompt", "text": "completion"},)
+GUESSED_PAIRS: tuple[Way, ...] = tuple({"prompt": prompt, "text": answer} for prompt, answer in PAIRS)
+PLAIN: tuple[Way, ...] = ({"prompt": "prompt", "text": "text"}, {"text": "text"})
+PREFERENCES: tuple[Way, ...] = (
+    {"prompt": "prompt", "text": "text", "rejected_text": "rejected_text"},
+    {"prompt": "prompt", "text": "chosen", "rejected_text": "rejected"},
+)
+BARE_PREFERENCES: tuple[Way, ...] = (
+    {"text": "text", "rejected_text": "rejected_text"},
+    {"text": "chosen", "rejected_text": "rejected"},
+)
+GUESSED_PREFERENCES: tuple[Way, ...] = tuple(
+    {"prompt": name, "text": "chosen", "rejected_text": "rejected"} for name in ("question", "instruction", "input")
+)
+ANSWERS: tuple[Way, ...] = ({"prompt": "prompt", "text": "chosen"},)
+
+WAYS: Mapping[str, tuple[Way, ...]] = {
+    "sft": (*PLAIN, *CONVERSATIONS, *CERTAIN_PAIRS, *ANSWERS, *GUESSED_PAIRS),
+    "clm": (*PLAIN, *CONVERSATIONS, *CERTAIN_PAIRS, *ANSWERS, *GUESSED_PAIRS),
+    "reward": (*PREFERENCES, *GUESSED_PREFERENCES, *BARE_PREFERENCES),
+    "dpo": (*PREFERENCES, *GUESSED_PREFERENCES),
+    "orpo": (*PREFERENCES, *GUESSED_PREFERENCES),
+    "mlm": (*PLAIN, *CERTAIN_PAIRS, *GUESSED_PAIRS),
+}
+
+LISTS_OF_MESSAGES: Way = {"text": "chosen", "rejected_text": "rejected"}
+"""For dpo and orpo when both cells are conversations: what they share at the beginning is the prompt."""
+
+KNOWN = frozenset(chain.from_iterable(way.values() for ways in WAYS.values() for way in ways)) | OPTIONAL
+
+
+def normalised(name: str) -> str:
+    """`name` without case, surrounding space and accents of width: ` Text\u00a0` becomes `text`."""
+    return unicodedata.normalize("NFKC", name).strip().lower().replace(" ", "_").replace("-", "_")
+
+
+def mapping_for(
+    method: str, columns: Sequence[str], override: Mapping[str, str], lists: Collection[str] = ()
+) -> Way | None:
+    """The way in which `method` reads these columns, or None. `lists` are the columns that hold conversations."""
+    if override:
+        return _overridden(method, columns, override)
+    if method in ("dpo", "orpo") and set(LISTS_OF_MESSAGES.values()) <= set(lists) and "prompt" not in columns:
+        return LISTS_OF_MESSAGES
+    are_all_known = all(name in KNOWN or name in HARMLESS for name in columns)
+    for way in WAYS[method]:
+        is_guess = way in GUESSED_PAIRS or way in GUESSED_PREFERENCES
+        if set(way.values()) <= set(columns) and (are_all_known or not is_guess):
+            return _with_input(way, columns)
+    return None
+
+
+def _with_input(way: Way, columns: Sequence[str]) -> Way:
+    is_alpaca = way.get("prompt") == "instruction" and "input" in columns
+    return {**way, "input": "input"} if is_alpaca else way
+
+
+def _overridden(method: str, columns: Sequence[str], override: Mapping[str, str]) -> Way | None:
+    if "messages" in override and method in ("sft", "clm"):
+        return {"messages": override["messages"]} if override["messages"] in columns else None
+    optional = [role for role in ("prompt", "input") if role in override]
+    roles = dict.fromkeys((*NEEDS[method], *optional))
+    way = {role: override.get(role, role) for role in roles}
+    return way if set(way.values()) <= set(columns) else None
+
+
+def missing_for(method: str, columns: Sequence[str], override: Mapping[str, str]) -> tuple[str, ...]:
+    """The columns that the nearest way of `method` lacks, in the file's own manner of naming."""
+    wanted = [override.get(role, role) for role in NEEDS[method]]
+    ways = [wanted] if override else [wanted, *(list(way.values()) for way in WAYS[method])]
+    have = set(columns)
+    best = min(ways, key=lambda names: len(set(names) - have) - 0.1 * len(set(names) & have))
+    return tuple(name for name in best if name not in have)
+
+
+def nearest_method(columns: Sequence[str]) -> str:
+    """The method whose columns this file seems to mean, misspelt or not."""
+
+    def score(method: str) -> tuple[int, int]:
+        found = sum(name in columns or nearest(name, columns) is not None for name in NEEDS[method])
+        return found - len(NEEDS[method]), found
+
+    return max(("sft", "reward", "dpo"), key=score)
+
+
+def nearest(wanted: str, columns: Sequence[str]) -> str | None:
+    """The column of the file that was probably meant by `wanted`: another case, spaces, a typing slip, a homoglyph."""
+    free = [name for name in columns if name not in KNOWN]
+    same = [name for name in free if normalised(name) == wanted]
+    if same:
+        return same[0]
+    by_form = {_squeezed(name): name for name in free}
+    close = difflib.get_close_matches(_squeezed(wanted), by_form, n=1, cutoff=0.72)
+    return by_form[close[0]] if close else None
+
+
+def _squeezed(name: str) -> str:
+    return normalised(name[:80]).replace("_", "")
+
+
+def renames_for(columns: Sequence[str], method: str | None = None) -> dict[str, str]:
+    """Old name → new name for every column that is a misspelling of one that is needed and missing."""
+    method = method or nearest_method(columns)
+    pairs = ((nearest(name, columns), name) for name in missing_for(method, columns, {}))
+    return {old: new for old, new in pairs if old is not None}
+
+
+def type_of(mappings: Mapping[str, Way | None], lists: Collection[str]) -> str:
+    """TRL's dataset type and format in words, by what the file can be used for; empty when for nothing."""
+    way = mappings.get("dpo") or mappings.get("reward") or mappings.get("sft") or mappings.get("mlm")
+    if way is None:
+        return ""
+    is_list = any(column in lists for column in way.values())
+    format_ = "conversational" if is_list else "standard"
+    if "rejected_text" in way:
+        return f"preference, {format_}"
+    return f"prompt-completion, {format_}" if "prompt" in way else f"language modeling, {format_}"

@@ -1,0 +1,132 @@
+"""What `python -m engine check` prints, and its exit code."""
+
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import msgspec
+
+from engine.data.findings import CANNOT_READ
+from engine.data.shown import shown
+from engine.data.types import NEEDS, Fit, Issue, Report
+from engine.refusal import Refusal
+
+ROLES = ("text", "prompt", "rejected_text", "messages", "input")
+
+
+def exit_code(report: Report, method: str | None) -> int:
+    """0 usable (by `method`, or by at least one), 1 it has errors, 2 it cannot be read."""
+    if any(code in CANNOT_READ for code in report.counts):
+        return 2
+    fits = [report.methods[method]] if method else report.methods.values()
+    return 0 if any(fit.usable for fit in fits) else 1
+
+
+def unreadable(path: Path, name: str, text: str) -> Report:
+    """The report of a file that is not there, or that the system does not let us read."""
+    issue = Issue("unreadable", "error", text)
+    size = path.stat().st_size if path.is_file() else 0
+    methods = {word: Fit(False, missing_columns=needs) for word, needs in NEEDS.items()}
+    return Report(name, "", size, methods=methods, issues=(issue,), counts={"unreadable": 1})
+
+
+@dataclass(frozen=True)
+class Wish:
+    """What the command line asks of `check`. `columns` are words such as `text=answer`."""
+
+    file: Path
+    name: str
+    method: str | None
+    model: str | None
+    columns: tuple[str, ...]
+    fix: Path | None
+    rows: Path | None
+    arrow: Path | None
+    as_json: bool
+
+
+def check_and_print(wish: Wish) -> int:
+    """Check, fix where asked, print the report of the file as it was given. Returns the exit code."""
+    from engine.data.checks import refuse_unknown_method
+
+    try:
+        refuse_unknown_method(wish.method)
+        mapping = mapping_from(wish.columns)
+    except Refusal as refusal:
+        sys.stderr.write(f"{refusal.text}\n")
+        return 2
+    report = bounded_check(wish, mapping)
+    _write(report, wish.method, wish.as_json)
+    if wish.fix is not None and report.format:
+        _fix(wish.file, wish.fix, report, mapping)
+    return exit_code(report, wish.method)
+
+
+def mapping_from(words: tuple[str, ...]) -> dict[str, str]:
+    """`text=answer` words as role → column. Raises Refusal for other words."""
+    mapping = {}
+    for word in words:
+        role, equals, column = word.partition("=")
+        if not equals or role not in ROLES or not column:
+            raise Refusal(f"{shown(word)} is no mapping; write e.g. prompt=question text=answer.", "columns")
+        mapping[role] = column
+    return mapping
+
+
+def _fix(path: Path, out: Path, report: Report, mapping: Mapping[str, str]) -> None:
+    from engine.data.fixes import apply
+
+    fixes = tuple(dict.fromkeys(issue.fix for issue in report.issues if issue.fix))
+    changes = apply(path, out, fixes, mapping)
+    for change in changes[:50]:
+        sys.stderr.write(f"{change.words()}\n")
+    sys.stderr.write(f"{len(changes)} changes, written to {out}.\n")
+
+
+def bounded_check(wish: Wish, mapping: Mapping[str, str]) -> Report:
+    """`check` within limits, which ends in words whatever the file does."""
+    from engine.data.checks import check
+    from engine.data.limits import limit
+
+    path, name = wish.file, wish.name
+    try:
+        limit(path.stat().st_size)
+        return check(path, name=name, method=wish.method, arrow=wish.arrow, rows=wish.rows, mapping=mapping)
+    except MemoryError:
+        return unreadable(path, name, "The file needs more memory than a check may take; split it.")
+    except IsADirectoryError:
+        return unreadable(path, name, "This is a folder, not a file.")
+    except OSError as error:
+        return unreadable(path, name, f"The file cannot be read: {error.strerror or 'unknown reason'}.")
+    except Refusal as refusal:
+        return unreadable(path, name, refusal.text)
+
+
+def _write(report: Report, method: str | None, as_json: bool) -> None:
+    if as_json:
+        sys.stdout.write(msgspec.json.encode(report).decode() + "\n")
+    else:
+        _print(report, method)
+
+
+def _print(report: Report, method: str | None) -> None:
+    from rich.console import Console
+    from rich.text import Text
+
+    from engine.data.checks.grouping import group
+
+    console = Console(highlight=False, soft_wrap=True)
+    what = {"csv": "CSV", "jsonl": "JSONL", "json": "a JSON array"}.get(report.format, "")
+    console.print(Text(f"{report.file}: {what + ', ' if what else ''}{report.rows:,} rows", style="bold"))
+    colours = {"error": "red", "warning": "yellow", "note": "dim"}
+    for kind, colour in colours.items():
+        of_kind = [issue for issue in report.issues if issue.severity == kind]
+        for sentence in group(of_kind, report.counts):
+            console.print(Text(f"  {kind}: {sentence}", style=colour))
+    for word, fit in report.methods.items():
+        if method in (None, word) and fit.usable:
+            columns = ", ".join(dict.fromkeys(fit.mapping.values()))
+            console.print(Text(f"  {word}: {fit.rows_used:,} rows, from {columns}", style="green"))
+    if not any(fit.usable for fit in report.methods.values()):
+        console.print(Text("  Not usable as it stands.", style="red"))

@@ -1,0 +1,79 @@
+"""Reading an upload: `read` gives its format, its columns and its rows; faults go to `add`, all of them.
+
+Memory stays flat whatever the size; every value stays as it stands in the file.
+"""
+
+import itertools
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO
+
+from engine.data.findings import Add
+from engine.data.reading.csv_rows import CsvReading, Record
+from engine.data.reading.files import CannotRead, Lines, open_bytes, read_head
+from engine.data.reading.json_rows import JsonReading
+from engine.data.reading.sniff import Shape, sniff
+
+__all__ = ["CannotRead", "Reading", "Record", "Shape", "read"]
+
+ROWS_LOOKED_AT = 1_000
+"""So many rows say which columns a JSONL file has, and which columns hold conversations."""
+
+
+@dataclass(frozen=True)
+class Reading:
+    """An opened file: iterate `rows` once, then `blank_lines` is known. `lists` are the columns of
+    conversations, `first_line` is where the columns are named first."""
+
+    shape: Shape
+    columns: tuple[str, ...]
+    lists: frozenset[str]
+    first_line: int | None
+    rows: Iterator[Record]
+    source: CsvReading | JsonReading
+
+    @property
+    def rows_seen(self) -> int:
+        """Data rows up to here, faulty ones included."""
+        return self.source.row
+
+    @property
+    def blank_lines(self) -> int:
+        return self.source.blank_lines
+
+
+def read(path: Path, name: str, add: Add) -> Reading:
+    """Open `path`, which people call `name`. Raises CannotRead where the file as a whole gives no rows."""
+    shape = sniff(read_head(path), name)
+    file = open_bytes(path)
+    lines = Lines(file, shape.ends_with_cr, add)
+    source: CsvReading | JsonReading
+    if shape.format == "csv":
+        source = CsvReading(lines, shape.delimiter, add)
+    else:
+        source = JsonReading(lines, shape.format == "json", add)
+    rows = _until_end(iter(source), lines, file)
+    first = list(itertools.islice(rows, ROWS_LOOKED_AT))
+    keys = dict.fromkeys(key for record in first for key in record.cells)
+    columns = source.columns if isinstance(source, CsvReading) else tuple(keys)
+    line = 1 if isinstance(source, CsvReading) else next((record.line for record in first), None)
+    return Reading(shape, columns, _lists_in(first), line, itertools.chain(first, rows), source)
+
+
+def _until_end(rows: Iterator[Record], lines: Lines, file: BinaryIO) -> Iterator[Record]:
+    """The rows, and at their end what can be said only then: the encoding."""
+    with file:
+        yield from rows
+    lines.report_encoding()
+
+
+def _lists_in(first: list[Record]) -> frozenset[str]:
+    """The columns that hold conversations in more rows than they hold plain text."""
+    votes: Counter[str] = Counter()
+    for record in first:
+        for name, value in record.cells.items():
+            is_list = isinstance(value, list) or (isinstance(value, str) and value.startswith("[{"))
+            votes[name] += 1 if is_list else -1
+    return frozenset(name for name, vote in votes.items() if vote > 0)

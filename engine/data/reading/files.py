@@ -1,0 +1,256 @@
+"""Opening an upload: what kind of bytes it holds, and its physical lines as text.
+
+Nothing here trusts the file's name. Compressed files are unpacked as a stream, with a cap on what comes out.
+"""
+
+import gzip
+import io
+import zipfile
+import zlib
+from collections.abc import Iterator
+from functools import partial
+from pathlib import Path
+from typing import BinaryIO, cast
+
+from engine.data.findings import Add
+from engine.data.shown import shown
+
+HEAD = 64 * 1024
+LONGEST_LINE = 16 * 1024 * 1024
+SMALLEST_CAP = 64 * 1024 * 1024
+RATIO_CAP = 20
+"""A compressed file may grow twentyfold, or to 64 MB where that is more."""
+
+MAGIC: tuple[tuple[bytes, str], ...] = (
+    (b"\x89PNG", "a PNG picture"),
+    (b"\xff\xd8\xff", "a JPEG picture"),
+    (b"GIF8", "a GIF picture"),
+    (b"%PDF", "a PDF document"),
+    (b"\x7fELF", "a program (ELF)"),
+    (b"MZ\x90", "a Windows program"),
+    (b"\xd0\xcf\x11\xe0", "an old Excel or Word file (OLE2)"),
+    (b"SQLite format 3", "an SQLite database"),
+    (b"BZh", "a bzip2 archive"),
+    (b"\xfd7zXZ", "an xz archive"),
+    (b"\x28\xb5\x2f\xfd", "a zstd archive"),
+    (b"7z\xbc\xaf", "a 7z archive"),
+    (b"Rar!", "a RAR archive"),
+    (b"ARROW1", "an Arrow file"),
+    (b"PAR1", "a Parquet file"),
+    (b"\x80\x02", "a Python pickle"),
+    (b"\x80\x03", "a Python pickle"),
+    (b"\x80\x04", "a Python pickle"),
+    (b"\x80\x05", "a Python pickle"),
+)
+BOMS = (
+    (b"\xff\xfe\x00\x00", "utf-32"),
+    (b"\x00\x00\xfe\xff", "utf-32"),
+    (b"\xff\xfe", "utf-16"),
+    (b"\xfe\xff", "utf-16"),
+)
+WEB_PAGES = (b"<!doctype html", b"<html", b"<head", b"<body", b"<?xml")
+
+
+class CannotRead(Exception):
+    """The file as a whole gives no rows. `code` is that of the issue, `text` a sentence."""
+
+    def __init__(self, code: str, text: str, fix: str = "", line: int | None = None) -> None:
+        super().__init__(text)
+        self.code = code
+        self.text = text
+        self.fix = fix
+        self.line = line
+
+
+class Capped(io.RawIOBase):
+    """A stream that stops with words once more than `cap` bytes came out of it."""
+
+    def __init__(self, stream: BinaryIO, cap: int) -> None:
+        self.stream = stream
+        self.left = cap
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: bytearray) -> int:  # type: ignore[override]  # a bytearray is the buffer we are given
+        try:
+            data = self.stream.read(len(buffer))
+        except (EOFError, zlib.error, gzip.BadGzipFile, zipfile.BadZipFile) as error:
+            raise CannotRead("bad_archive", f"The archive is damaged or cut off ({error}). Upload it again.") from None
+        self.left -= len(data)
+        if self.left < 0:
+            raise CannotRead("too_large", "The archive unpacks to far more than its size; upload the file itself.")
+        buffer[: len(data)] = data
+        return len(data)
+
+    def close(self) -> None:
+        self.stream.close()
+        super().close()
+
+
+def open_bytes(path: Path) -> BinaryIO:
+    """The file's bytes, unpacked where it is a gzip or a zip with one member. Raises CannotRead."""
+    with path.open("rb") as file:
+        magic = file.read(4)
+    cap = max(SMALLEST_CAP, RATIO_CAP * path.stat().st_size)
+    if magic[:2] == b"\x1f\x8b":
+        return _capped(cast(BinaryIO, gzip.open(path)), cap)
+    if magic == b"PK\x03\x04":
+        return _capped(_only_member(path), cap)
+    return path.open("rb", buffering=1 << 18)
+
+
+def _capped(stream: BinaryIO, cap: int) -> BinaryIO:
+    return io.BufferedReader(cast(io.RawIOBase, Capped(stream, cap)), 1 << 18)
+
+
+def _only_member(path: Path) -> BinaryIO:
+    try:
+        archive = zipfile.ZipFile(path)
+        names = archive.namelist()
+    except (zipfile.BadZipFile, ValueError, NotImplementedError) as error:
+        raise CannotRead("bad_archive", f"The zip archive is damaged ({error}). Upload it again.") from None
+    if "[Content_Types].xml" in names:
+        raise CannotRead("not_text", "This is a spreadsheet or Office file (XLSX); save the sheet as CSV (UTF-8).")
+    members = [info for info in archive.infolist() if not info.is_dir()]
+    if len(members) != 1:
+        raise CannotRead("bad_archive", f"The zip holds {len(members)} files; upload the one that is meant.")
+    is_link = (members[0].external_attr >> 16) & 0o170000 == 0o120000
+    if is_link or members[0].flag_bits & 1:
+        what = "a link" if is_link else "encrypted"
+        raise CannotRead("bad_archive", f"What the zip holds is {what}; upload the file itself.")
+    try:
+        return cast(BinaryIO, archive.open(members[0]))
+    except (zipfile.BadZipFile, NotImplementedError, RuntimeError) as error:
+        raise CannotRead("bad_archive", f"The zip archive cannot be unpacked ({error}).") from None
+
+
+def read_head(path: Path) -> bytes:
+    """The first 64 KB, without a UTF-8 BOM. Raises CannotRead for what is no UTF-8 text at all."""
+    with open_bytes(path) as file:
+        head = file.read(HEAD)
+    for magic, words in MAGIC:
+        if head.startswith(magic):
+            raise CannotRead("not_text", f"This is {words}, not a text file with rows. Upload CSV or JSONL.")
+    for bom, encoding in BOMS:
+        if head.startswith(bom):
+            raise _other_encoding(head, encoding)
+    head = without_bom(head)
+    if not head.strip(b" \t\r\n"):
+        raise CannotRead("empty_file", "The file is empty.")
+    _refuse_zeros(head)
+    if head[:200].lstrip().lower().startswith(WEB_PAGES):
+        raise CannotRead("web_page", "This is a web page, perhaps a sign-in page; download the dataset itself.")
+    if head.startswith(b"version https://git-lfs"):
+        raise CannotRead("not_text", "This is a Git LFS pointer, not the dataset; run `git lfs pull` and upload that.")
+    return head
+
+
+def without_bom(data: bytes) -> bytes:
+    """Without UTF-8's byte order mark, which some programs write twice."""
+    while data.startswith(b"\xef\xbb\xbf"):
+        data = data[3:]
+    return data
+
+
+def _refuse_zeros(head: bytes) -> None:
+    """UTF-16 without a BOM has a zero in every other byte of plain text; a binary file has them anywhere."""
+    zeros = head.count(0)
+    if zeros * 4 < len(head):
+        return
+    for encoding, offset in (("utf-16-le", 1), ("utf-16-be", 0)):
+        if head[offset::2].count(0) > 0.7 * len(head) / 2 and head[1 - offset :: 2].count(0) == 0:
+            raise _other_encoding(head, encoding)
+    raise CannotRead("not_text", "The file is full of NUL bytes: it is binary, not text. Upload CSV or JSONL.", line=1)
+
+
+def _other_encoding(head: bytes, encoding: str) -> CannotRead:
+    text = head.decode(encoding, "replace").lstrip("\ufeff").split("\n")[0]
+    words = f"The file is {encoding.upper()}, not UTF-8; its first line reads {shown(text)}. Save it as UTF-8."
+    return CannotRead("encoding", words, "convert_encoding", line=1)
+
+
+def raw_lines(file: BinaryIO, ends_with_cr: bool) -> Iterator[bytes]:
+    """Physical lines with their ends. A line over 16 MB comes cut: without an end, and that long."""
+    if not ends_with_cr:
+        yield from iter(partial(file.readline, LONGEST_LINE), b"")
+        return
+    rest = b""
+    for block in iter(partial(file.read, HEAD), b""):
+        *lines, rest = (rest + block).split(b"\r")
+        yield from (line + b"\r" for line in lines)
+        if len(rest) >= LONGEST_LINE:
+            break
+    if rest:
+        yield rest
+
+
+class Lines:
+    """The physical lines of a file as text, one iteration only.
+
+    `bad` holds the numbers of lines that are no UTF-8 or hold a NUL: they come with U+FFFD in their place, so that
+    what follows is still checked, and their rows are not used.
+    """
+
+    def __init__(self, file: BinaryIO, ends_with_cr: bool, add: Add) -> None:
+        self.bad: set[int] = set()
+        self._raw = raw_lines(file, ends_with_cr)
+        self._add = add
+        self._undecoded: list[tuple[int, bytes]] = []
+        self._undecoded_lines = 0
+        self._good = 0
+
+    def __iter__(self) -> Iterator[str]:
+        for number, raw in enumerate(self._raw, 1):
+            if number == 1:
+                raw = without_bom(raw)
+            try:
+                text = raw.decode()
+            except UnicodeDecodeError as error:
+                text = self._undecodable(number, raw, error)
+            else:
+                if not text.isascii():
+                    self._good += 1
+            if "\0" in text:
+                text = self._with_nul(number, text)
+            if len(raw) >= LONGEST_LINE and raw[-1] not in b"\r\n":
+                self._add("line_too_long", "The line is longer than 16 MB; reading stopped there.", line=number)
+                return
+            yield text
+
+    def _undecodable(self, number: int, raw: bytes, error: UnicodeDecodeError) -> str:
+        self.bad.add(number)
+        self._undecoded_lines += 1
+        if len(self._undecoded) < 1_000:
+            self._undecoded.append((number, raw[max(0, error.start - 20) : error.start + 20]))
+        return raw.decode(errors="replace")
+
+    def _with_nul(self, number: int, text: str) -> str:
+        self.bad.add(number)
+        at = text.index("\0") + 1
+        self._add("nul", f"There is a NUL byte at column {at}; remove it.", line=number)
+        return text.replace("\0", "\ufffd")
+
+    def report_encoding(self) -> None:
+        """One issue for a file in another encoding; one a line where encodings are mixed."""
+        if not self._undecoded:
+            return
+        if self._good >= self._undecoded_lines:
+            for number, raw in self._undecoded:
+                name, text = _guess(raw)
+                words = f"These bytes are not UTF-8 as the rest of the file is; as {name} they read {shown(text)}."
+                self._add("mixed_encoding", words, line=number, fix="convert_encoding")
+            return
+        number, raw = self._undecoded[0]
+        name, text = _guess(raw)
+        lines = f" ({self._undecoded_lines} lines)" if self._undecoded_lines > 1 else ""
+        words = f"The file is not UTF-8{lines}; as {name} this reads {shown(text)}. Save it as UTF-8."
+        self._add("encoding", words, line=number, fix="convert_encoding")
+
+
+def _guess(raw: bytes) -> tuple[str, str]:
+    """Windows' encoding or, where a byte has no meaning in it, Latin-1."""
+    try:
+        return "cp1252", raw.decode("cp1252")
+    except UnicodeDecodeError:
+        return "Latin-1", raw.decode("latin-1")

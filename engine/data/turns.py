@@ -1,0 +1,159 @@
+"""Conversations in a `text` cell: turn markers such as `human: … bot: …`, and lists of messages."""
+
+import json
+import re
+from collections import Counter
+from collections.abc import Mapping
+from itertools import pairwise
+
+STYLES: Mapping[str, tuple[str, str, str]] = {
+    "human/bot": (r"(?:human|Human)\s*:", r"(?:bot|Bot)\s*:", "human: … bot: …"),
+    "Human/Assistant": (r"(?:human|Human)\s*:", r"(?:assistant|Assistant)\s*:", "Human: … Assistant: …"),
+    "### Human/### Assistant": (r"### ?Human\s*:", r"### ?Assistant\s*:", "### Human: … ### Assistant: …"),
+    "### User/### Assistant": (r"### ?User\s*:", r"### ?Assistant\s*:", "### User: … ### Assistant: …"),
+    "### Instruction/### Response": (
+        r"### ?Instruction\s*:",
+        r"### ?Response\s*:",
+        "### Instruction: … ### Response: …",
+    ),
+    "User/Assistant": (r"(?:user|User|USER)\s*:", r"(?:assistant|Assistant|ASSISTANT)\s*:", "User: … Assistant: …"),
+    "User/Bot": (r"(?:user|User)\s*:", r"(?:bot|Bot)\s*:", "User: … Bot: …"),
+    "Q/A": (r"Q\s*:", r"A\s*:", "Q: … A: …"),
+}
+"""Name → how the person's turn begins, how the answer begins, and an example to show."""
+
+_AT_LINE_START = r"(?:^|\n|\\n)[ \t]*"
+_ANYWHERE = r"(?:^|\n|\\n|(?<=\s))[ \t]*"
+"""`###` marks a turn in the middle of a line as well, as in openassistant-guanaco."""
+
+
+def _marks(person: str, bot: str) -> re.Pattern[str]:
+    before = _ANYWHERE if person.startswith("#") else _AT_LINE_START
+    return re.compile(rf"{before}(?:(?P<user>{person})|(?P<assistant>{bot}))")
+
+
+_PATTERNS = {name: _marks(person, bot) for name, (person, bot, _) in STYLES.items()}
+_FIRST = {name: re.compile(rf"\s*{person}") for name, (person, _, _) in STYLES.items()}
+_ANY_FIRST = re.compile(r"\s*(?:### ?)?(?:[Hh]uman|[Uu]ser|USER|Instruction|Q)\s*:")
+
+Messages = list[dict[str, str]]
+
+
+def unescape(text: str) -> str:
+    """The two characters backslash-n become a line break, as in the tables that AutoTrain's page shows."""
+    return text.replace("\\r\\n", "\n").replace("\\n", "\n").replace("\\t", "\t") if "\\" in text else text
+
+
+def style_of(text: str) -> str:
+    """The name of the style in which `text` is a conversation; empty when it is none."""
+    if not _ANY_FIRST.match(text):
+        return ""
+    return next((name for name in STYLES if _turns(text, name) is not None), "")
+
+
+def parse_turns(text: str) -> Messages | None:
+    """The conversation that turn markers make of `text`; None where they do not.
+
+    Turns must alternate, beginning with the person's, none empty. Line breaks may stand as two literal characters.
+    """
+    style = style_of(text)
+    return _turns(text, style) if style else None
+
+
+def _turns(text: str, style: str) -> Messages | None:
+    if not _FIRST[style].match(text):
+        return None
+    marks = list(_PATTERNS[style].finditer(text))
+    ends = [mark.start() for mark in marks[1:]] + [len(text)]
+    messages = [
+        {"role": mark.lastgroup or "", "content": _trimmed(text[mark.end() : end])}
+        for mark, end in zip(marks, ends, strict=True)
+    ]
+    roles = [message["role"] for message in messages]
+    is_alternating = len(roles) > 1 and all(role == ("user", "assistant")[i % 2] for i, role in enumerate(roles))
+    is_full = all(message["content"] for message in messages)
+    return messages if is_alternating and is_full and "assistant" in roles else None
+
+
+def _trimmed(text: str) -> str:
+    text = text.strip()
+    while text.endswith("\\n") or text.startswith("\\n"):
+        text = text.removesuffix("\\n").removeprefix("\\n").strip()
+    return text
+
+
+class TurnCount:
+    """How many rows are conversations by turn markers, and in which style most of them."""
+
+    def __init__(self) -> None:
+        self.styles: Counter[str] = Counter()
+        self.rows = 0
+
+    def add(self, text: str) -> None:
+        self.rows += 1
+        if style := style_of(text):
+            self.styles[style] += 1
+
+    def stats(self) -> dict[str, object] | None:
+        """`style`, `example`, `rows` that have it, `of` all, `is_all`; None where no row has turn markers."""
+        if not self.styles:
+            return None
+        style, rows = self.styles.most_common(1)[0]
+        rows = self.styles.total()
+        example = STYLES[style][2]
+        return {"style": style, "example": example, "rows": rows, "of": self.rows, "is_all": rows == self.rows}
+
+
+ROLES = {"system": "system", "developer": "system", "user": "user", "human": "user", "assistant": "assistant",
+         "gpt": "assistant", "bot": "assistant", "chatgpt": "assistant", "model": "assistant"}  # fmt: skip
+
+
+class BadMessages(Exception):
+    """`text` says which turn is wrong and how; `code` is that of the issue."""
+
+    def __init__(self, code: str, text: str) -> None:
+        super().__init__(text)
+        self.code = code
+        self.text = text
+
+
+def messages_of(value: object) -> Messages:
+    """A list of messages as `{role, content}`, from OpenAI's or ShareGPT's form, or from its JSON text.
+
+    Raises BadMessages; the roles become system, user, assistant.
+    """
+    if isinstance(value, str):
+        try:
+            value = json.loads(value)
+        except ValueError:
+            raise BadMessages("bad_messages", "the cell is no JSON list of messages") from None
+    if not isinstance(value, list) or not value:
+        raise BadMessages("bad_messages", "it must be a list of messages with `role` and `content`, not empty")
+    return [_message(item, number) for number, item in enumerate(value, 1)]
+
+
+def _message(item: object, number: int) -> dict[str, str]:
+    if not isinstance(item, dict):
+        raise BadMessages("bad_messages", f"message {number} is no object with `role` and `content`")
+    role, content = item.get("role", item.get("from")), item.get("content", item.get("value"))
+    if not isinstance(role, str) or role not in ROLES:
+        wanted = "system, user or assistant"
+        raise BadMessages("bad_messages", f"message {number} has no role of {wanted}")
+    if not isinstance(content, str):
+        raise BadMessages("bad_messages", f"message {number} has no `content` that is a string")
+    return {"role": ROLES[role], "content": content}
+
+
+def faults_of(messages: Messages) -> list[BadMessages]:
+    """What is odd in a conversation, though it could be trained on."""
+    faults = [
+        BadMessages("empty_turn", f"message {number} ({message['role']}) is empty")
+        for number, message in enumerate(messages, 1)
+        if not message["content"].strip()
+    ]
+    roles = [message["role"] for message in messages if message["role"] != "system"]
+    if "assistant" not in roles:
+        faults.append(BadMessages("bad_messages", "no message is the assistant's, so there is nothing to learn"))
+    elif any(one == other for one, other in pairwise(roles)) or roles[0] != "user":
+        faults.append(BadMessages("turn_order", "user and assistant do not take turns, user first"))
+    return faults
