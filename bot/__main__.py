@@ -2,8 +2,6 @@
 
 import asyncio
 import importlib
-import logging
-import os
 import signal
 import sys
 from collections.abc import Coroutine
@@ -25,17 +23,18 @@ def bot() -> None:
 @cli.command()
 def serve() -> None:
     """Serve the chat that CHAT names, until SIGTERM or Ctrl-C."""
+    from bot import log
     from bot.app import make
     from bot.settings import Settings
 
-    _log_to(sys.stderr.fileno())
+    log.to(sys.stderr)
     asyncio.run(_until_signalled(make(Settings()).serve()))
 
 
 @cli.command()
 def chat() -> None:
     """Talk to the bot in this terminal: give a file's path, type /finetune, press a button by its number."""
-    raise SystemExit(importlib.import_module("adapters.chat.console.play").chat())
+    raise SystemExit(importlib.import_module("adapters.chat.console.typist").chat())
 
 
 @cli.command()
@@ -47,7 +46,7 @@ def demo(method: Annotated[str, typer.Argument(help="sft, clm, reward, dpo, orpo
 @cli.command()
 def hub() -> None:
     """Open the local Hub's pages again."""
-    raise SystemExit(importlib.import_module("adapters.chat.console.play").hub())
+    raise SystemExit(importlib.import_module("adapters.chat.console.local").hub())
 
 
 async def _until_signalled(work: Coroutine[Any, Any, None]) -> None:
@@ -59,22 +58,6 @@ async def _until_signalled(work: Coroutine[Any, Any, None]) -> None:
         await task
     except asyncio.CancelledError:
         structlog.get_logger().info("stopped")
-
-
-def _log_to(descriptor: int) -> None:
-    """One JSON object a line; what libraries log goes there too, from warnings up."""
-    stream = os.fdopen(os.dup(descriptor), "w", buffering=1)
-    logging.basicConfig(stream=stream, level=logging.WARNING)
-    structlog.configure(
-        processors=[
-            structlog.contextvars.merge_contextvars,
-            structlog.processors.add_log_level,
-            structlog.processors.TimeStamper(fmt="iso"),
-            structlog.processors.format_exc_info,
-            structlog.processors.JSONRenderer(),
-        ],
-        logger_factory=structlog.PrintLoggerFactory(stream),
-    )
 
 
 def main() -> None:

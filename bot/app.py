@@ -9,7 +9,6 @@ from typing import Any
 from weakref import WeakValueDictionary
 
 import structlog
-from engine.work.scheduler import Scheduler, place_sources
 
 from bot import store
 from bot.chat import Chat, Command, Incoming
@@ -23,6 +22,7 @@ from bot.web import Health, serve_web
 from engine.database import Database
 from engine.executor import Executor
 from engine.refusal import Refusal
+from engine.work.scheduler import Scheduler, place_sources
 
 log = structlog.get_logger()
 OUTBOX_S = 0.3

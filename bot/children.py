@@ -13,16 +13,6 @@ from engine.refusal import Refusal
 
 log = structlog.get_logger()
 KEPT = ("PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "VIRTUAL_ENV")
-    "PATH",
-    "HOME",
-    "LANG",
-    "LC_ALL",
-    "TMPDIR",
-    "OPENBLAS_CORETYPE",
-    "OPENBLAS_L2_SIZE",
-    "VIRTUAL_ENV",
-    "PYTHONPATH",
-)
 
 
 async def ask(

@@ -8,9 +8,13 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
 from numpy.typing import NDArray
 from safetensors.numpy import save_file
 from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers, processors, trainers
+
+from engine.folder import RunFolder
+from engine.jobs import JobSpec, Model, Source, Value
 
 HIDDEN, INNER, LAYERS, HEADS, KEY_HEADS, LENGTH = 64, 128, 2, 4, 2, 512
 CAUSAL_SPECIALS = ("<|endoftext|>", "<|im_start|>", "<|im_end|>")
@@ -20,6 +24,7 @@ CHATML = (
     "{{ message['content'] + '<|im_end|>' + '\n' }}"
     "{% endfor %}{% if add_generation_prompt %}{{ '<|im_start|>assistant\n' }}{% endif %}"
 )
+Row = dict[str, object]
 Weights = dict[str, NDArray[np.float32]]
 
 
@@ -153,3 +158,22 @@ def write(
     (folder / "config.json").write_text(json.dumps({**config, **sizes}, indent=2))
     save_file(weights, folder / "model.safetensors", metadata={"format": "pt"})
     return folder
+
+
+def make_run(
+    folder: Path, method: str, model: Path, rows: Sequence[Row], valid: Sequence[Row] = (), **parameters: Value
+) -> RunFolder:
+    """A run's folder as the child that trains finds it; `rows` are in the trainer's columns and get their numbers."""
+    run = RunFolder(folder)
+    run.write_spec(JobSpec(method, Model("tests/mini", "a" * 40), Source("x.csv", "0" * 64, {}), parameters=parameters))
+    run.model.symlink_to(model)
+    write_rows(run.rows("train"), rows)
+    if valid:
+        write_rows(run.rows("valid"), valid)
+    return run
+
+
+def write_rows(path: Path, rows: Sequence[Row]) -> None:
+    table = pa.Table.from_pylist([{**row, "row": number} for number, row in enumerate(rows, 1)])
+    with pa.OSFile(str(path), "wb") as file, pa.ipc.new_stream(file, table.schema) as stream:
+        stream.write_table(table)

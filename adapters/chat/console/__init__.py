@@ -2,9 +2,9 @@
 
 from pathlib import Path
 
-from adapters.chat.console.chat import Console
 from adapters.chat.console.screen import Screen
+from adapters.chat.console.typist import TypedConsole
 
 
-def make(data: Path) -> Console:
-    return Console(data / "console", Screen())
+def make(data: Path) -> TypedConsole:
+    return TypedConsole(data / "console", Screen(can_edit=False))

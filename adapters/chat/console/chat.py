@@ -53,6 +53,7 @@ class Console:
         self.seq = len(self.typed.read())
         self.handed_over = 0
         self.ids = {entry["key"]: MessageId(entry["id"]) for entry in self.keys.read()}
+        self.places = {entry["id"]: Place(entry["place"]) for entry in self.keys.read()}
         self.posted: dict[MessageId, Posted] = {}
         self.queue: asyncio.Queue[Incoming | None] = asyncio.Queue()
         self.changed = asyncio.Condition()
@@ -82,15 +83,15 @@ class Console:
         if place.id.partition("/")[0] not in CHANNELS and not place.id.startswith("@"):
             raise Gone(place.id)
         message_id = MessageId(f"m{len(self.ids) + 1}")
-        self.keys.append({"key": message.key, "id": message_id})
-        self.ids[message.key] = message_id
+        self.keys.append({"key": message.key, "id": message_id, "place": place.id})
+        self.ids[message.key], self.places[message_id] = message_id, place
         await self._show(Posted(message_id, place, self._with_files(message)))
         return message_id
 
     async def edit(self, posted: MessageId, message: Message) -> None:
-        if posted not in self.ids.values():
+        if posted not in self.places:
             raise Gone(posted)
-        old = self.posted.get(posted, Posted(posted, Place("general"), message))
+        old = self.posted.get(posted, Posted(posted, self.places[posted], message))
         await self._show(replace(old, message=self._with_files(message), edits=old.edits + 1))
 
     async def download(self, upload: Upload, target: Path) -> None:

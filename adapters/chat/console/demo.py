@@ -12,6 +12,7 @@ from pathlib import Path
 from adapters.chat.console.chat import Console, Posted
 from adapters.chat.console.local import settings
 from adapters.chat.console.screen import Screen
+from bot import log
 from bot.app import App, make
 from bot.chat import Incoming, Place
 from bot.settings import Settings
@@ -55,8 +56,10 @@ def demo(method: str) -> int:
         (DATA / leftover).unlink(missing_ok=True)
     for leftover in ("uploads", "runs", "console", "arrivals"):
         shutil.rmtree(DATA / leftover, ignore_errors=True)
+    DATA.mkdir(parents=True, exist_ok=True)
     screen = Screen()
-    with settings(screen, data=DATA) as chosen:
+    with (DATA / "bot.log").open("w", buffering=1) as file, settings(screen, data=DATA) as chosen:
+        log.to(file)
         return asyncio.run(_play(chosen, screen, method))
 
 

@@ -3,6 +3,7 @@
 import contextlib
 import os
 import re
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -89,3 +90,15 @@ def prepare(chosen: Settings, screen: Screen, *words: str) -> None:
     done = subprocess.run(command, env=environment, stdin=subprocess.DEVNULL, capture_output=True, text=True)
     if done.returncode:
         raise Refusal(f"The embedded models could not be prepared: {done.stderr.strip()[-500:]}")
+
+
+def hub() -> int:
+    """Serve the local Hub's pages until Ctrl-C."""
+    with local_hub(Path("data/hub")) as local:
+        sys.stdout.write(f"The models of the demo and the chat: {local.pages}\n")
+        if not local.endpoint.endswith(f":{PORT}"):
+            sys.stdout.write(f"Port {PORT} is taken, so links in earlier messages do not open; this address does.\n")
+        sys.stdout.write("Ctrl-C ends it.\n")
+        with contextlib.suppress(KeyboardInterrupt):
+            signal.pause()
+    return 0

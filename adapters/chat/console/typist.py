@@ -1,0 +1,77 @@
+"""`make chat`: the console with a person who types."""
+
+import asyncio
+import sys
+from pathlib import Path
+from typing import TextIO
+
+from adapters.chat.console.chat import Console
+from adapters.chat.console.local import settings
+from adapters.chat.console.screen import Screen
+from bot import log
+from bot.app import make
+from bot.chat import Button, Handler, Place
+from engine.refusal import Refusal
+
+GUIDE = """Type the path of a CSV or JSONL to drop it, /finetune … to ask for a run, a number to press a button.
+/thread opens a new thread, /quit leaves. For a start: examples/preferences.csv, then /finetune dpo max_steps=25."""
+
+
+class TypedConsole(Console):
+    """A console whose person types lines into `keyboard`; it ends with `/quit` or with the end of the input."""
+
+    def __init__(self, folder: Path, screen: Screen, keyboard: TextIO = sys.stdin) -> None:
+        super().__init__(folder, screen)
+        self.keyboard = keyboard
+        self.thread = 1
+        self.place = Place("general/1")
+
+    async def listen(self, handler: Handler, since: str) -> None:
+        self.screen.note(GUIDE)
+        typing = asyncio.create_task(self._type_until_quit())
+        try:
+            await super().listen(handler, since)
+        finally:
+            typing.cancel()
+
+    async def _type_until_quit(self) -> None:
+        while (line := await asyncio.to_thread(self.keyboard.readline)) and line.strip() != "/quit":
+            try:
+                self.do(line.strip())
+            except Refusal as refusal:
+                self.screen.note(refusal.text)
+        self.leave()
+
+    def do(self, line: str) -> None:
+        """What a person means by a line. Raises Refusal for what can be done to nothing."""
+        if line == "/thread":
+            self.thread += 1
+            self.place = Place(f"general/{self.thread}")
+            self.screen.note(f"Now in #{self.place.id}")
+        elif line.startswith("/finetune"):
+            self.say(self.place, line.removeprefix("/finetune").strip())
+        elif line.isdigit():
+            self.press(self.place, self._button(int(line)).action)
+        elif line:
+            self.drop(self.place, Path(line.strip("'\"")).expanduser())
+
+    def _button(self, number: int) -> Button:
+        """The button of that number under the latest message that has any."""
+        for posted in reversed(self.posted.values()):
+            if posted.place == self.place and posted.message.buttons:
+                buttons = posted.message.buttons
+                if 1 <= number <= len(buttons):
+                    return buttons[number - 1]
+                raise Refusal(f"The last buttons are 1 to {len(buttons)}.")
+        raise Refusal("There is no button to press yet.")
+
+
+def chat() -> int:
+    """Serve until the person leaves."""
+    screen = Screen(can_edit=False)
+    with settings(screen) as chosen:
+        chosen.data.mkdir(parents=True, exist_ok=True)
+        with (chosen.data / "bot.log").open("a", buffering=1) as file:
+            log.to(file)
+            asyncio.run(make(chosen, TypedConsole(chosen.data / "console", screen)).serve())
+    return 0
