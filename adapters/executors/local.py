@@ -57,7 +57,7 @@ class LocalExecutor:
 
     `environments` adds variables per kind of child (`fetch`, `train`, `push`). `slots` says what room there is;
     left out, it is one per GPU that nvidia-smi lists, or one for the CPU. `grace_s` is how long a child may take
-    to end by itself.
+    to end by itself. `program` is what `python` runs, before the kind and the run's folder.
     """
 
     def __init__(
@@ -68,6 +68,7 @@ class LocalExecutor:
         environments: Mapping[str, Mapping[str, str]],
         slots: Sequence[Slot] | None = None,
         grace_s: float = 30.0,
+        program: Sequence[str] = ("-P", "-m", "engine"),
     ) -> None:
         secrets = [variable for variable in environments.get("train", {}) if SECRET.search(variable)]
         if secrets:
@@ -77,6 +78,7 @@ class LocalExecutor:
         self.python = python
         self.environments = environments
         self.grace_s = grace_s
+        self.program = program
         self._slots = list(slots) if slots is not None else find_slots()
         self._runners: dict[Handle, int] = {}
         self._read: dict[Handle, tuple[int, int]] = {}
@@ -94,7 +96,7 @@ class LocalExecutor:
             return
         variables = self._variables(attempt, folder)
         folder.mkdir(parents=True, exist_ok=True)
-        command = [self.python, "-P", "-m", "engine", attempt.kind, str(folder.parents[1])]
+        command = [self.python, *self.program, attempt.kind, str(folder.parents[1])]
         try:
             self._runners[handle] = start_runner(self.python, folder, self.grace_s, command, variables)
         except OSError as error:
@@ -136,7 +138,8 @@ class LocalExecutor:
     async def list(self) -> list[Handle]:
         marked = {values.get(FOLDER_VARIABLE, "") for _, values in environments()}
         ours = sorted(Path(folder) for folder in marked if folder and Path(folder).is_relative_to(self.root))
-        return [Handle(self.name, str(folder.relative_to(self.root))) for folder in ours]
+        at_work = [folder for folder in ours if not (folder / "exit.json").exists()]
+        return [Handle(self.name, str(folder.relative_to(self.root))) for folder in at_work]
 
     def _folder(self, handle: Handle) -> Path:
         return self.root / handle.id
