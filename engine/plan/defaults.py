@@ -1,0 +1,168 @@
+"""What a run's parameters should be where nobody says: chosen from the rows, the model and the slot, with reasons.
+
+`settle` is a list of small rules, one a parameter; each sees what was settled before it.
+"""
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from engine.data.types import Setting
+from engine.executor import Slot
+from engine.jobs import Value
+from engine.plan.estimate import GB, memory_bytes
+from engine.plan.models import Look
+from engine.plan.parameters import table_for
+
+SMALL = 500_000_000
+"""Weights below which a model wants a higher learning rate, and an encoder is trained whole."""
+LORA_RATES = {"sft": 2e-4, "clm": 2e-4, "reward": 1e-4, "dpo": 1e-5, "orpo": 8e-5, "mlm": 5e-4}
+"""Learning rates of a lora on a model of some billions: ten times TRL's own of a full training, 8e-6 for orpo
+(https://arxiv.org/abs/2403.07691), 5e-5 for mlm (https://arxiv.org/abs/1810.04805)."""
+MARGIN = 0.85
+"""Share of the slot's memory that the estimate may fill."""
+
+
+@dataclass(frozen=True)
+class Circumstances:
+    method: str
+    rows: int
+    tokens_median: int
+    look: Look
+    slot: Slot
+
+    @property
+    def is_gpu(self) -> bool:
+        return self.slot.gpus > 0
+
+
+def settle(
+    method: str, given: Mapping[str, Value], *, rows: int, tokens_median: int, look: Look, slot: Slot
+) -> dict[str, Setting]:
+    """Every parameter of the method with its value and why. `rows` are the training rows, `tokens_median` of one."""
+    where = Circumstances(method, rows, tokens_median, look, slot)
+    values: dict[str, Value] = dict(given)
+    settings = {name: Setting(value, "as given") for name, value in given.items()}
+    for name in [*RULES, *(parameter.name for parameter in table_for(method))]:
+        if name in settings:
+            continue
+        parameter = next((item for item in table_for(method) if item.name == name), None)
+        if parameter is None:
+            continue
+        rule = RULES.get(name)
+        setting = rule(where, values) if rule else Setting(parameter.default_for(method), "usual")
+        settings[name], values[name] = setting, setting.value
+    return {parameter.name: settings[parameter.name] for parameter in table_for(method)}
+
+
+def lora(where: Circumstances, values: Mapping[str, Value]) -> Setting:
+    if where.method == "mlm" and where.look.parameters < SMALL:
+        return Setting(False, "a small encoder is trained whole")
+    return Setting(True, "trains about 1 % as many weights, and cannot spoil the base")
+
+
+def max_length(where: Circumstances, values: Mapping[str, Value]) -> Setting:
+    usual, place = (1024, "on a GPU") if where.is_gpu else (512, "on a CPU")
+    if 0 < where.look.max_length <= usual:
+        return Setting(where.look.max_length, "what the model can read at most")
+    return Setting(usual, f"usual {place}")
+
+
+def epochs(where: Circumstances, values: Mapping[str, Value]) -> Setting:
+    """Few rows are seen more often; preferences are overlearned soon."""
+    if values.get("max_steps"):
+        return Setting(1, "max_steps decides")
+    steps = ((200, 5), (2_000, 3), (20_000, 2)) if where.method in ("sft", "clm", "mlm") else ((200, 3), (1_000, 2))
+    value = next((epochs for limit, epochs in steps if where.rows < limit), 1)
+    return Setting(value, f"for {where.rows} rows")
+
+
+def learning_rate(where: Circumstances, values: Mapping[str, Value]) -> Setting:
+    is_lora, is_small = bool(values["lora"]), where.look.parameters < SMALL
+    rate = LORA_RATES[where.method] * (1 if is_lora else 0.1) * (5 if is_small else 1)
+    kind = "a lora" if is_lora else "a full training"
+    return Setting(
+        float(f"{rate:.3g}"), f"for {where.method} with {kind} of a {'small' if is_small else 'larger'} model"
+    )
+
+
+def batch_size(where: Circumstances, values: Mapping[str, Value]) -> Setting:
+    """The wanted rows of a step, or as many of them as the memory holds at once."""
+    wanted = wanted_rows(where)
+    batch = wanted
+    while batch > 1 and memory(where, {**values, "batch_size": batch}) > MARGIN * where.slot.memory_gb * GB:
+        batch //= 2
+    return Setting(batch, f"for {where.rows} rows" if batch == wanted else "what the memory holds")
+
+
+def gradient_accumulation(where: Circumstances, values: Mapping[str, Value]) -> Setting:
+    times = max(1, wanted_rows(where) // int(values["batch_size"]))
+    return Setting(times, "one batch a step" if times == 1 else f"so that a step takes {wanted_rows(where)} rows")
+
+
+def wanted_rows(where: Circumstances) -> int:
+    """Rows of an optimizer step: enough steps for few rows, less noise for many."""
+    if not where.is_gpu or where.rows < 200:
+        return 4
+    return next((size for limit, size in ((2_000, 8), (20_000, 16)) if where.rows < limit), 32)
+
+
+def gradient_checkpointing(where: Circumstances, values: Mapping[str, Value]) -> Setting:
+    if memory(where, {**values, "batch_size": 1}) > MARGIN * where.slot.memory_gb * GB:
+        return Setting(True, "one row alone would fill the memory")
+    return Setting(False, "the memory suffices without")
+
+
+def memory(where: Circumstances, values: Mapping[str, Value]) -> float:
+    return memory_bytes(where.method, values, where.look, where.slot)
+
+
+def packing(where: Circumstances, values: Mapping[str, Value]) -> Setting:
+    is_short = where.tokens_median * 4 < int(values["max_length"])
+    if where.method == "clm" and where.is_gpu and where.rows >= 1_000 and is_short:
+        return Setting(True, "many short texts")
+    return Setting(False, "one row at a time")
+
+
+def warmup_ratio(where: Circumstances, values: Mapping[str, Value]) -> Setting:
+    return Setting(0.1, "the first tenth of the steps")
+
+
+def save_steps(where: Circumstances, values: Mapping[str, Value]) -> Setting:
+    return Setting(0, "a fifth of the run, at least 50 steps")
+
+
+def valid(where: Circumstances, values: Mapping[str, Value]) -> Setting:
+    return Setting("auto", "a tenth of the rows, if there are enough")
+
+
+Rule = Callable[[Circumstances, Mapping[str, Value]], Setting]
+RULES: Mapping[str, Rule] = {
+    "lora": lora,
+    "max_length": max_length,
+    "epochs": epochs,
+    "learning_rate": learning_rate,
+    "gradient_checkpointing": gradient_checkpointing,
+    "batch_size": batch_size,
+    "gradient_accumulation": gradient_accumulation,
+    "packing": packing,
+    "warmup_ratio": warmup_ratio,
+    "save_steps": save_steps,
+    "valid": valid,
+}
+"""In this order: a rule may look at what an earlier one settled."""
+
+
+def plain(settings: Mapping[str, Setting]) -> dict[str, Value]:
+    """The values alone, as a JobSpec holds them."""
+    return {name: setting.value for name, setting in settings.items()}
+
+
+def lines(settings: Mapping[str, Setting]) -> list[str]:
+    return [f"{name} = {shown(setting.value)} ({setting.reason})" for name, setting in settings.items()]
+
+
+def shown(value: Value) -> str:
+    if isinstance(value, bool):
+        return "on" if value else "off"
+    return f"{value:g}" if isinstance(value, float) and math.isfinite(value) else str(value)
