@@ -1,0 +1,295 @@
+"""THE place where a file's row becomes a trainer's row, and where rows are held out to measure on.
+
+| method | columns for the trainer |
+|---|---|
+| sft, clm, mlm | `text`, or `messages` |
+| reward | `chosen`, `rejected` |
+| dpo, orpo | `prompt`, `chosen`, `rejected` |
+
+Conversational rows hold lists of `{role, content}` instead of strings.
+"""
+
+import hashlib
+import random
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from engine.data.columns import mapping_for
+from engine.data.turns import BadMessages, Messages, messages_of, parse_turns, unescape
+from engine.data.types import Row
+from engine.folder import RunFolder
+from engine.jobs import JobSpec, Source, Value
+from engine.refusal import Refusal
+
+PLAIN_METHODS = ("clm", "mlm")
+"""These learn texts as they stand: pairs are joined, never turned into a conversation."""
+
+LEAST_TO_HOLD_OUT = 40
+MOST_HELD_OUT = 100
+LEAST_HELD_OUT = 4
+BATCH = 1_000
+
+TrainerRow = dict[str, str | Messages]
+
+
+def trainer_row(row: Row, method: str, source: Source, has_template: bool) -> TrainerRow:
+    """One row in the trainer's columns. Raises Refusal where a conversation was asked for and the row is none."""
+    way = source.mapping or mapping_for(method, list(row), {}) or {}
+    cells = {role: _cell(row.get(column), source.wants_unescape) for role, column in way.items()}
+    if "messages" in way:
+        return {"messages": _messages(cells["messages"])}
+    are_turns = is_conversational(method, way, source, has_template)
+    if "rejected_text" in way:
+        return _preference(cells, method, are_turns)
+    return _language(cells, are_turns)
+
+
+def is_conversational(method: str, way: Mapping[str, str], source: Source, has_template: bool) -> bool:
+    """Whether strings become turns: turn markers because somebody wants it, pairs where the model has a template."""
+    if method in PLAIN_METHODS:
+        return False
+    return source.as_conversation or ("prompt" in way and has_template)
+
+
+def has_template_for(method: str, parameters: Mapping[str, Value], has_template: bool) -> bool:
+    """`template=none` says plain text; `chatml` and `zephyr` bring a template to a model that has none."""
+    word = parameters.get("template", "auto")
+    return has_template if word == "auto" else word != "none"
+
+
+def _cell(value: object, wants_unescape: bool) -> object:
+    if not wants_unescape:
+        return value
+    if isinstance(value, str):
+        return unescape(value)
+    if isinstance(value, list):
+        return [_unescaped_message(message) for message in value]
+    return value
+
+
+def _unescaped_message(message: object) -> object:
+    if not isinstance(message, dict):
+        return message
+    return {key: unescape(value) if isinstance(value, str) else value for key, value in message.items()}
+
+
+def _messages(value: object) -> Messages:
+    try:
+        return messages_of(value)
+    except BadMessages as error:
+        raise Refusal(f"is no conversation: {error.text}.", "file") from None
+
+
+def _turns(text: str) -> Messages:
+    messages = parse_turns(text)
+    if messages is None:
+        raise Refusal("has no turns such as human: … bot: …; train as plain text (template=none).", "template")
+    return messages
+
+
+def _asked(cells: Mapping[str, object]) -> str:
+    """The prompt, with Alpaca's input under it."""
+    more = str(cells.get("input") or "")
+    return f"{cells['prompt']}\n\n{more}" if more else str(cells["prompt"])
+
+
+def joined(prompt: str, answer: str) -> str:
+    return open_ended(prompt) + answer
+
+
+def open_ended(prompt: str) -> str:
+    """A prompt that an answer can follow at a token boundary: a line break is added if it ends in no white space."""
+    return prompt if not prompt or prompt[-1].isspace() else f"{prompt}\n"
+
+
+def _language(cells: Mapping[str, object], are_turns: bool) -> TrainerRow:
+    text = str(cells["text"])
+    if "prompt" not in cells:
+        return {"messages": _turns(text)} if are_turns else {"text": text}
+    prompt = _asked(cells)
+    return {"messages": _pair(prompt, text)} if are_turns else {"text": joined(prompt, text)}
+
+
+def _pair(prompt: str, answer: str) -> Messages:
+    return [_user(prompt), _assistant(answer)]
+
+
+def _user(text: str) -> dict[str, str]:
+    return {"role": "user", "content": text}
+
+
+def _assistant(text: str) -> dict[str, str]:
+    return {"role": "assistant", "content": text}
+
+
+def _preference(cells: Mapping[str, object], method: str, are_turns: bool) -> TrainerRow:
+    answers = {"chosen": cells["text"], "rejected": cells["rejected_text"]}
+    if any(_is_list(answer) for answer in answers.values()):
+        return _listed_preference(cells, answers, method)
+    chosen, rejected = str(answers["chosen"]), str(answers["rejected"])
+    if "prompt" not in cells:
+        return {"chosen": _turns(chosen), "rejected": _turns(rejected)} if are_turns else _texts(chosen, rejected)
+    prompt = _asked(cells)
+    if method == "reward":
+        pair = _pair if are_turns else joined
+        return {"chosen": pair(prompt, chosen), "rejected": pair(prompt, rejected)}
+    if are_turns:
+        return {"prompt": [_user(prompt)], "chosen": [_assistant(chosen)], "rejected": [_assistant(rejected)]}
+    return {"prompt": open_ended(prompt), "chosen": chosen, "rejected": rejected}
+
+
+def _texts(chosen: str, rejected: str) -> TrainerRow:
+    return {"chosen": chosen, "rejected": rejected}
+
+
+def _is_list(value: object) -> bool:
+    return isinstance(value, list) or (isinstance(value, str) and value.startswith("[{"))
+
+
+def _listed_preference(cells: Mapping[str, object], answers: Mapping[str, object], method: str) -> TrainerRow:
+    """Conversations to compare: what both begin with is the prompt, unless the prompt is given and not repeated."""
+    chosen, rejected = (
+        _messages(answer) if _is_list(answer) else [_assistant(str(answer))] for answer in answers.values()
+    )
+    if "prompt" in cells and chosen[0]["role"] == "assistant":
+        prompt = cells["prompt"]
+        asked = _messages(prompt) if _is_list(prompt) else [_user(_asked(cells))]
+        chosen, rejected = asked + chosen, asked + rejected
+    if method == "reward":
+        return {"chosen": chosen, "rejected": rejected}
+    shared = _shared(chosen, rejected)
+    return {"prompt": chosen[:shared], "chosen": chosen[shared:], "rejected": rejected[shared:]}
+
+
+def _shared(chosen: Messages, rejected: Messages) -> int:
+    """How many messages both begin with; at least one is left of each."""
+    most = min(len(chosen), len(rejected)) - 1
+    return next((i for i in range(most) if chosen[i] != rejected[i]), most)
+
+
+def write_trainer_rows(folder: RunFolder, spec: JobSpec, has_template: bool) -> dict[str, int]:
+    """Write `data/train.arrow`, and `data/valid.arrow` where rows are held out, from the source's accepted rows.
+
+    Each row has its number in the file as `row`. Returns how many rows went where. Raises Refusal where a row cannot
+    be read as the spec wants it.
+    """
+    template = has_template_for(spec.method, spec.parameters, has_template)
+    train = _numbered(folder.source("train"))
+    if spec.valid is not None and folder.source("valid").exists():
+        valid = _numbered(folder.source("valid"))
+        written = _write(folder.rows("train"), train, spec.method, spec.train, template)
+        return {"train": written, "valid": _write(folder.rows("valid"), valid, spec.method, spec.valid, template)}
+    held = held_out(_keys(folder.source("train"), spec), spec.parameters)
+    kept = (item for item in train if item[0] not in held)
+    counts = {"train": _write(folder.rows("train"), kept, spec.method, spec.train, template), "valid": 0}
+    folder.rows("valid").unlink(missing_ok=True)
+    if held:
+        rows = (item for item in _numbered(folder.source("train")) if item[0] in held)
+        counts["valid"] = _write(folder.rows("valid"), rows, spec.method, spec.train, template)
+    return counts
+
+
+def read_source(path: Path) -> Iterator[Row]:
+    """The accepted rows as they stand in the file; conversations are JSON text until `trainer_row` reads them."""
+    import pyarrow as pa
+
+    with pa.memory_map(str(path)) as file, pa.ipc.open_stream(file) as stream:
+        for batch in stream:
+            yield from batch.to_pylist()
+
+
+def _numbered(path: Path) -> Iterator[tuple[int, Row]]:
+    return enumerate(read_source(path), 1)
+
+
+def _keys(path: Path, spec: JobSpec) -> list[int]:
+    """For each row a number that is the same for rows with the same prompt."""
+    way = spec.train.mapping or {}
+    return [group_of(row, way) for row in read_source(path)]
+
+
+def group_of(row: Row, way: Mapping[str, str]) -> int:
+    """Rows with the same prompt, or the same first turn, or else the same text, belong together."""
+    if "prompt" in way:
+        return _number_of(f"{row.get(way['prompt'])}\n{row.get(way.get('input', ''))}")
+    cell = row.get(way.get("messages") or way.get("text") or "text")
+    turns = parse_turns(cell) if isinstance(cell, str) else None
+    return _number_of(turns[0]["content"] if turns else repr(cell))
+
+
+def _number_of(text: str) -> int:
+    return int.from_bytes(hashlib.blake2b(text.encode(), digest_size=8).digest())
+
+
+def held_out(groups: Sequence[int], parameters: Mapping[str, Value]) -> frozenset[int]:
+    """The row numbers (from 1) to measure on: whole groups, drawn by the seed, at most as many as are wanted."""
+    wanted = rows_to_hold_out(len(groups), str(parameters.get("valid", "auto")))
+    members: dict[int, list[int]] = {}
+    for number, group in enumerate(groups, 1):
+        members.setdefault(group, []).append(number)
+    order = list(members.values())
+    random.Random(int(parameters.get("seed", 42))).shuffle(order)  # noqa: S311  # a draw that can be repeated
+    held: list[int] = []
+    for numbers in order:
+        if len(held) + len(numbers) <= wanted:
+            held += numbers
+    return frozenset(held)
+
+
+def rows_to_hold_out(rows: int, valid: str) -> int:
+    """`auto`: a tenth, 4 to 100, of at least 40 rows; else a share such as `10%`, a number, or `off`."""
+    if valid == "off":
+        return 0
+    if valid.endswith("%"):
+        return min(int(rows * float(valid[:-1]) / 100), rows - 1)
+    if valid.isdigit():
+        return min(int(valid), rows - 1)
+    return min(MOST_HELD_OUT, max(LEAST_HELD_OUT, rows // 10)) if rows >= LEAST_TO_HOLD_OUT else 0
+
+
+def _write(path: Path, rows: Iterable[tuple[int, Row]], method: str, source: Source, has_template: bool) -> int:
+    import pyarrow as pa
+
+    numbered = _trainer_rows(rows, method, source, has_template)
+    first = next(numbered, None)
+    if first is None:
+        raise Refusal("There are no rows to train on.", "file")
+    schema = _schema(first)
+    written = 0
+    with pa.OSFile(str(path), "wb") as file, pa.ipc.new_stream(file, schema) as stream:
+        batch = [first]
+        for row in numbered:
+            batch.append(row)
+            if len(batch) >= BATCH:
+                written += _flush(stream, batch, schema)
+        written += _flush(stream, batch, schema)
+    return written
+
+
+def _flush(stream: Any, batch: list[dict[str, Any]], schema: Any) -> int:
+    import pyarrow as pa
+
+    if batch:
+        stream.write_table(pa.Table.from_pylist(batch, schema))
+    number = len(batch)
+    batch.clear()
+    return number
+
+
+def _trainer_rows(
+    rows: Iterable[tuple[int, Row]], method: str, source: Source, has_template: bool
+) -> Iterator[dict[str, Any]]:
+    for number, row in rows:
+        try:
+            yield {**trainer_row(row, method, source, has_template), "row": number}
+        except Refusal as refusal:
+            raise Refusal(f"Row {number} {refusal.text}", refusal.field) from None
+
+
+def _schema(row: Mapping[str, Any]) -> Any:
+    import pyarrow as pa
+
+    messages = pa.list_(pa.struct([("role", pa.string()), ("content", pa.string())]))
+    kinds = {str: pa.string(), list: messages, int: pa.int64()}
+    return pa.schema([(name, kinds[type(value)]) for name, value in row.items()])
