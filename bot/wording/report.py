@@ -138,7 +138,7 @@ def _row(group: Sequence[Issue]) -> tuple[str, str, str]:
     first = group[0]
     mark = {"error": "✗", "warning": "!", "note": "i"}[first.severity]
     also = f" ({count(len(group), 'row')} like this)" if len(group) > 1 else ""
-    return mark, lines(group), first.message + also
+    return mark, lines(group), first.message.removeprefix(f"Line {first.line}: ") + also
 
 
 def lines(group: Sequence[Issue], shown: int = 5) -> str:

@@ -9,12 +9,12 @@ import sys
 from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 
-from huggingface_hub import HfApi
 from pydantic import SecretStr
 
 from bot.app import App, make
 from bot.chat import Command, Message, Person, Place, Press, Upload
 from bot.settings import Settings
+from engine.hub.client import connect
 from tests.fakes.chat import FakeChat, Server
 from tests.mini import make_causal, make_masked
 
@@ -36,7 +36,7 @@ def hub(folder: Path) -> Iterator[tuple[str, str]]:
         found = re.search(r"http://[\d.:]+", process.stdout.readline())
         assert found
         token = (folder / "hub" / "token").read_text().strip()
-        api = HfApi(endpoint=found[0], token=token)
+        api = connect(token, found[0])
         for name, make_model in (("mini", make_causal), ("mini-masked", make_masked)):
             api.create_repo(f"local/{name}")
             api.upload_folder(repo_id=f"local/{name}", folder_path=make_model(folder / name, TEXTS))

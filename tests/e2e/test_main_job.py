@@ -7,9 +7,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from huggingface_hub import HfApi
 
 from bot.settings import Settings
+from engine.hub.client import connect
 from tests.e2e.house import ANN, TEAM, THREAD, children_of, house, hub, settings
 
 ROWS = [f"human: what is item {n}? \\n bot: item {n} is number {n} of threadtune." for n in range(24)]
@@ -49,7 +49,7 @@ async def test_a_dropped_file_becomes_a_private_model_with_its_link_in_the_threa
         live = [message for message in room.all(THREAD) if message.key == "run/1/live"]
         assert len(live) == 1 and live[0].title == "Run 1 · succeeded" and not live[0].buttons
     url, token = endpoint
-    info = HfApi(endpoint=url, token=token).model_info(final.text.split(url + "/")[1].split()[0], files_metadata=True)
+    info = connect(token, url).model_info(final.text.split(url + "/")[1].split()[0], files_metadata=True)
     assert info.private
     names = {sibling.rfilename for sibling in info.siblings or []}
     assert {"adapter_model.safetensors", "adapter_config.json", "README.md", "tokenizer.json"} <= names
