@@ -35,6 +35,7 @@ def check(
     model: str | None = None,
     name: str | None = None,
     fix: Path | None = None,
+    fixes: str = "",
     rows: Path | None = None,
     arrow: Path | None = None,
     as_json: Annotated[bool, typer.Option("--json")] = False,
@@ -42,8 +43,72 @@ def check(
     """Check a dataset: every fault with its line. 0 usable, 1 has errors, 2 cannot be read or wrong usage."""
     from engine.data.console import Wish, check_and_print
 
-    wish = Wish(file, name or file.name, method, model, tuple(columns or ()), fix, rows, arrow, as_json)
+    wish = Wish(
+        file,
+        name or file.name,
+        method,
+        model,
+        tuple(columns or ()),
+        fix,
+        tuple(fixes.split(",")) if fixes else (),
+        rows,
+        arrow,
+        as_json,
+    )
     raise typer.Exit(check_and_print(wish))
+
+
+CACHE = "Folder of the cache; left out, HF_HOME, else the cache folder of DATA."
+
+
+@app.command()
+def prepare(
+    cache: Annotated[Path | None, typer.Option(help=CACHE)] = None,
+    publish: Annotated[bool, typer.Option(help="Also put them on the local Hub that HF_ENDPOINT names.")] = False,
+) -> None:
+    """Make the embedded models ready, once."""
+    from engine.hub.fetch import default_cache
+    from engine.hub.prepare import prepare as work
+
+    folders = work(cache or default_cache())
+    for folder in folders:
+        typer.echo(folder)
+    if publish:
+        from engine.hub.prepare import publish as put
+
+        for url in put(cache or default_cache()):
+            typer.echo(url)
+
+
+@app.command()
+def fetch(folder: Path, cache: Annotated[Path | None, typer.Option(help=CACHE)] = None) -> None:
+    """Bring a run's base model and rows into its folder; 0 only when `finished` is the last event."""
+    from engine.hub.fetch import fetch as work
+
+    raise typer.Exit(0 if work(folder, cache) else 1)
+
+
+@app.command()
+def push(
+    folder: Path,
+    to: Annotated[str, typer.Option(help="The repo, as namespace/name; left out, the run's own target.")] = "",
+    json: Annotated[bool, typer.Option("--json", help="Print the last event as JSON.")] = False,
+) -> None:
+    """Put a run's trained model on the Hub; 0 only when `finished` is the last event."""
+    from engine.hub.push import last_words
+    from engine.hub.push import push as work
+
+    is_done = work(folder, to)
+    typer.echo(last_words(folder, json))
+    raise typer.Exit(0 if is_done else 1)
+
+
+@app.command()
+def models(json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False) -> None:
+    """The base models on offer by name; any other repo of the Hub may be named by its id."""
+    from engine.plan.models import table
+
+    typer.echo(table(json))
 
 
 def main() -> None:

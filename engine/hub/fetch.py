@@ -1,0 +1,191 @@
+"""The child that fetches: `python -m engine fetch FOLDER`. The base model at its commit into the cache, then the rows
+in the trainer's columns. It is the only process of a run that holds the reader's token."""
+
+import os
+import subprocess
+import sys
+import threading
+import traceback
+from collections.abc import Callable
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+from huggingface_hub import HfApi, ModelInfo
+
+from engine.events import EventLog
+from engine.folder import RunFolder
+from engine.hub import client
+from engine.hub.base import check_harmless, check_index, check_safetensors, has_template, read_json, small_files
+from engine.hub.look import sources
+from engine.hub.prepare import embedded_folder, is_prepared
+from engine.jobs import Model
+from engine.refusal import Refusal
+
+TICK_S = 1.0
+"""Seconds between two events that tell the bytes."""
+
+
+def default_cache() -> Path:
+    """The folder of HF_HOME, else `cache` in the data folder."""
+    return Path(os.environ.get("HF_HOME") or Path(os.environ.get("DATA") or "data") / "cache").expanduser()
+
+
+def fetch(path: Path, cache: Path | None = None) -> bool:
+    """Make a run's folder ready to train in; True when its last event is `finished`."""
+    folder = RunFolder(path)
+    attempt = folder.current_attempt("fetch")
+    log = EventLog(attempt.folder, attempt.run, attempt.name)
+    try:
+        spec = folder.read_spec()
+        log.write("started")
+        tell(log, 0, 0)
+        licence = bring_model(folder, spec.model, cache or default_cache(), log)
+        tokenizer = read_json(folder.model / "tokenizer_config.json")
+        log.write("phase", phase="reading rows")
+        write_rows = import_module("engine.data.trainer_rows").write_trainer_rows
+        write_rows(folder, spec, has_template(folder.model, tokenizer))
+        log.write("finished", revision=spec.model.revision, licence=licence)
+    except Refusal as refusal:
+        code = "model" if refusal.field == "model" else "data" if refusal.field else "hub"
+        log.write("failed", reason=refusal.text, code=code)
+        return False
+    except Exception as error:
+        traceback.print_exc(file=sys.stderr)
+        log.write("failed", reason=f"Fetching broke with {type(error).__name__}; the log has the rest.", code="crash")
+        return False
+    return True
+
+
+def tell(log: EventLog, done: int, total: int) -> None:
+    log.write("phase", phase="fetching", done_bytes=done, total_bytes=total)
+
+
+def bring_model(folder: RunFolder, model: Model, cache: Path, log: EventLog) -> dict[str, str]:
+    """Put `<run>/model` in place unless it is there, check it, and return its licence, empty where it is not known."""
+    licence: dict[str, str] = {}
+    if not (folder.model / "config.json").exists():
+        if model.id.startswith("embedded/"):
+            source = embedded(model.id, cache)
+        else:
+            source, licence = from_hub(model, cache, log)
+        link(source.resolve(), folder.model)
+    check_safetensors(model.id, (path.name for path in folder.model.iterdir()))
+    check_index(folder.model)
+    check_harmless(model.id, read_json(folder.model / "config.json"))
+    return licence
+
+
+def link(source: Path, target: Path) -> None:
+    target.unlink(missing_ok=True)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    target.symlink_to(source, target_is_directory=True)
+
+
+def embedded(model: str, cache: Path) -> Path:
+    """The folder of an embedded model, prepared now in a child of its own if that was never done."""
+    if not is_prepared(cache, model):
+        command = [sys.executable, "-P", "-m", "engine", "prepare", "--cache", str(cache)]
+        done = subprocess.run(command, stdin=subprocess.DEVNULL, stdout=sys.stderr, timeout=900, check=False)
+        if done.returncode or not is_prepared(cache, model):
+            raise Refusal(
+                f"{model} could not be made ready: run `python -m engine prepare` and see what it says.", "model"
+            )
+    return embedded_folder(cache, model)
+
+
+def from_hub(model: Model, cache: Path, log: EventLog) -> tuple[Path, dict[str, str]]:
+    """The model's folder in the cache, complete, and its licence. Raises Refusal where the Hub does not give it."""
+    if not model.revision:
+        raise Refusal(f"The run does not say which commit of {model.id} it wants: plan it again.", "model")
+    *first, last = sources(os.environ.get("HF_TOKEN") or None)
+    for address, token in first:
+        try:
+            return download(model, address, token, cache, log)
+        except client.TROUBLE as error:
+            if client.status(error) not in (401, 404):
+                raise client.explain(error, model.id, address, bool(token)) from error
+    address, token = last
+    try:
+        return download(model, address, token, cache, log)
+    except client.TROUBLE as error:
+        if client.is_unreachable(error) and (there := whole_in_cache(model, cache)):
+            return there, {}
+        raise client.explain(error, model.id, address, bool(token)) from error
+
+
+def download(model: Model, address: str, token: str | None, cache: Path, log: EventLog) -> tuple[Path, dict[str, str]]:
+    """All files that training needs; bytes are told while they come."""
+    api = client.connect(token, address)
+    info = api.model_info(model.id, revision=model.revision, files_metadata=True)
+    sizes = {sibling.rfilename: sibling.size or 0 for sibling in info.siblings or []}
+    wanted = [*small_files(sizes), *check_safetensors(model.id, sizes)]
+    total = sum(sizes[name] for name in wanted)
+    place = repo_folder(model, cache) / "blobs"
+    ahead = stored(place)
+    with_progress(lambda: take(api, model, wanted, cache), lambda: tell(log, min(total, stored(place) - ahead), total))
+    tell(log, total, total)
+    return take(api, model, wanted, cache), licence_of(info)
+
+
+def licence_of(info: ModelInfo) -> dict[str, str]:
+    """The front matter's words about the licence."""
+    found = {key: getattr(info.card_data, key, None) for key in ("license", "license_name", "license_link")}
+    return {key: str(value) for key, value in found.items() if value}
+
+
+def repo_folder(model: Model, cache: Path) -> Path:
+    return cache / "hub" / f"models--{model.id.replace('/', '--')}"
+
+
+def whole_in_cache(model: Model, cache: Path) -> Path | None:
+    """The model's folder if all its weights came earlier, for when the Hub cannot be reached."""
+    folder = repo_folder(model, cache) / "snapshots" / model.revision
+    if not (folder / "config.json").exists() or not (folder / "tokenizer.json").exists():
+        return None
+    try:
+        check_safetensors(model.id, (path.name for path in folder.iterdir()))
+        check_index(folder)
+    except Refusal:
+        return None
+    return folder
+
+
+def take(api: HfApi, model: Model, wanted: list[str], cache: Path) -> Path:
+    """Download what is not in the cache yet; an interrupted file goes on where it stopped."""
+    return Path(
+        api.snapshot_download(
+            model.id, revision=model.revision, cache_dir=cache / "hub", allow_patterns=wanted, max_workers=4
+        )
+    )
+
+
+def stored(blobs: Path) -> int:
+    """Bytes that lie in the cache for this model, half-finished files included."""
+    sizes = []
+    for path in blobs.glob("*"):
+        try:
+            sizes.append(path.stat().st_size)
+        except FileNotFoundError:  # a finished file was renamed meanwhile
+            continue
+    return sum(sizes)
+
+
+def with_progress(work: Callable[[], Any], tick: Callable[[], None]) -> None:
+    """Do `work` in a thread and call `tick` each second until it is done; its error is raised here."""
+    failures: list[BaseException] = []
+
+    def guarded() -> None:
+        try:
+            work()
+        except BaseException as error:
+            failures.append(error)
+
+    thread = threading.Thread(target=guarded, daemon=True)
+    thread.start()
+    while thread.is_alive():
+        thread.join(TICK_S)
+        if thread.is_alive():
+            tick()
+    if failures:
+        raise failures[0]

@@ -1,0 +1,263 @@
+"""The child that pushes: `python -m engine push FOLDER [--to ns/name]`. It is the only process with the writer's token.
+
+Order matters: rights, then the repo (its visibility read back before the first byte), then one commit on the head that
+was read, a tag, and every file's hash as the Hub has it. A lost answer is found out by reading the head.
+"""
+
+import os
+import sys
+import tempfile
+import time
+import traceback
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeVar
+
+from huggingface_hub import CommitOperationAdd, HfApi, ModelInfo
+from huggingface_hub.errors import HfHubHTTPError
+
+from engine.events import EventLog, read_events
+from engine.folder import RunFolder
+from engine.hub import client, names, rights
+from engine.hub.snippet import snippet, with_endpoint
+from engine.hub.stage import Staged, sha256_of, stage
+from engine.refusal import Refusal
+
+DEADLINE_S = 1800.0
+"""How long passing trouble of the Hub is waited out within one attempt."""
+EMPTY = (".gitattributes",)
+"""What the Hub itself puts into a new repo."""
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Pushing:
+    """One push under way: who speaks to which Hub until when, and where it tells how it goes."""
+
+    api: HfApi
+    address: str
+    folder: RunFolder
+    log: EventLog
+    run: str
+    deadline: float
+    is_private: bool
+
+    def call(self, work: Callable[[], T]) -> T:
+        return client.retried(work, self.deadline)
+
+
+def push(path: Path, to: str = "", deadline_s: float = DEADLINE_S) -> bool:
+    """Put the trained model of a run's folder on the Hub; True when its last event is `finished`.
+
+    `to` names the repo exactly; left out, it is the run's own target, with a number behind where that is taken.
+    """
+    folder = RunFolder(path)
+    attempt = folder.current_attempt("push")
+    log = EventLog(attempt.folder, attempt.run, attempt.name)
+    log.write("started")
+    try:
+        carry_out(folder, log, attempt.folder, to, deadline_s)
+    except Refusal as refusal:
+        log.write("failed", reason=refusal.text, code="hub")
+        return False
+    except Exception as error:
+        traceback.print_exc(file=sys.stderr)
+        log.write("failed", reason=f"Pushing broke with {type(error).__name__}; the log has the rest.", code="crash")
+        return False
+    return True
+
+
+def last_words(path: Path, as_json: bool) -> str:
+    """How the last push of a folder ended: its last event as JSON, or a line for people."""
+    folder = RunFolder(path)
+    last = read_events(folder.attempts / f"push-{folder.last_number('push')}" / "events.jsonl")[-1]
+    if as_json:
+        return last.to_line().rstrip()
+    return str(last.data.get("url") or last.data.get("reason") or last.kind)
+
+
+def carry_out(folder: RunFolder, log: EventLog, work: Path, to: str, deadline_s: float) -> None:
+    trained = folder.finished("train")
+    if trained is None:
+        raise Refusal(f"Run {log.run} has no finished training, so there is nothing to push.")
+    spec = folder.read_spec()
+    wish = names.check(to or spec.target.repo)
+    token, address = os.environ.get("HF_TOKEN") or None, client.endpoint()
+    deadline = time.monotonic() + deadline_s
+    try:
+        client.retried(lambda: rights.check(token, wish.split("/")[0], address), deadline)
+        pushing = Pushing(
+            client.connect(token, address, 120), address, folder, log, log.run, deadline, spec.target.is_private
+        )
+        is_loopback = client.is_loopback(address)
+        repo, head = claim(pushing, wish, is_exact=bool(to))
+        staged = stage(folder, trained, spec, work / "upload", repo, is_loopback)
+        deliver(pushing, staged, repo, head)
+    except client.TROUBLE as error:
+        if isinstance(error, OSError) and error.errno and not client.status(error) and not client.is_unreachable(error):
+            raise  # the disk, not the Hub
+        traceback.print_exc(file=sys.stderr)
+        raise client.explain(error, wish, address, bool(token)) from error
+
+
+def claim(pushing: Pushing, wish: str, is_exact: bool) -> tuple[str, ModelInfo]:
+    """A repo of our own and what it holds: made now, or by an earlier attempt of this run. Others' are never touched.
+
+    Raises Refusal where `wish` must be it and is somebody else's, or where the Hub does not keep it private.
+    """
+    ours = announced(pushing, wish, is_exact)
+    wished = [wish] if is_exact else names.candidates(wish)
+    for repo in dict.fromkeys([*ours, *wished]):
+        head = claim_one(pushing, repo, is_ours=repo in ours)
+        if head is not None:
+            return repo, head
+    raise Refusal(f"There is already a repo {wish}, which this run did not make: push it under another name.", "repo")
+
+
+def claim_one(pushing: Pushing, repo: str, is_ours: bool) -> ModelInfo | None:
+    """What the repo holds, if it could be made now or was made by this run before; None where it is somebody else's."""
+    pushing.log.write("phase", phase="creating", repo=repo)  # before it is asked for: the answer may get lost
+    is_new = pushing.call(lambda: create(pushing, repo))
+    if is_new or is_ours:
+        head = pushing.call(lambda: pushing.api.model_info(repo, files_metadata=True))
+        if is_new or is_untouched(head) or has_our_commit(pushing, repo):
+            check_visibility(pushing, repo, head)
+            return head
+    pushing.log.write("phase", phase="taken", repo=repo)
+    return None
+
+
+def announced(pushing: Pushing, wish: str, is_exact: bool) -> list[str]:
+    """Repos of the wished name that earlier attempts of this run asked for and did not find taken."""
+    kept: dict[str, bool] = {}
+    for path in sorted(pushing.folder.attempts.glob("push-*/events.jsonl")):
+        for event in read_events(path):
+            if event.data.get("phase") in ("creating", "taken"):
+                kept[str(event.data["repo"])] = event.data["phase"] == "creating"
+    wished = {wish} if is_exact else {wish, *names.candidates(wish)}
+    return [repo for repo, is_kept in kept.items() if is_kept and repo in wished]
+
+
+def create(pushing: Pushing, repo: str) -> bool:
+    """Ask for the repo; False when there is one of that name already."""
+    try:
+        pushing.api.create_repo(repo, private=pushing.is_private, exist_ok=False)
+    except HfHubHTTPError as error:
+        if client.status(error) == 409:
+            return False
+        raise
+    return True
+
+
+def is_untouched(head: ModelInfo) -> bool:
+    return all(sibling.rfilename in EMPTY for sibling in head.siblings or [])
+
+
+def title(run: str) -> str:
+    return f"Model of run {run}"
+
+
+def has_our_commit(pushing: Pushing, repo: str) -> bool:
+    """Whether the last commit is the one of this run, by its title and by the mark of its rows."""
+    last = pushing.call(lambda: pushing.api.list_repo_commits(repo))[0]
+    return last.title == title(pushing.run) and mark(pushing.folder) in last.message
+
+
+def mark(folder: RunFolder) -> str:
+    """What tells this run from one of the same number elsewhere."""
+    spec = folder.read_spec()
+    return f"{spec.method} on {spec.model.id}, rows {spec.train.sha256}"
+
+
+def check_visibility(pushing: Pushing, repo: str, head: ModelInfo) -> None:
+    if bool(head.private) != pushing.is_private:
+        wanted, found = ("private", "public") if pushing.is_private else ("public", "private")
+        raise Refusal(
+            f"{repo} was to be {wanted}, but the Hub made it {found}: nothing was uploaded. "
+            f"Set its visibility at {pushing.address}/{repo}/settings, then push again.",
+            "repo",
+        )
+
+
+def deliver(pushing: Pushing, staged: Staged, repo: str, head: ModelInfo) -> None:
+    """One commit, its tag, every hash compared; then `finished`."""
+    files = staged.files()
+    total = sum(path.stat().st_size for path in files)
+    pushing.log.write("phase", phase="pushing", done_bytes=0, total_bytes=total)
+    sha = commit(pushing, repo, files, str(head.sha))
+    pushing.log.write("phase", phase="pushing", done_bytes=total, total_bytes=total)
+    tag = names.tag(pushing.run)
+    pushing.call(lambda: pushing.api.create_tag(repo, tag=tag, revision=sha, exist_ok=True))
+    hashes = compare(pushing, repo, sha, files)
+    text = snippet(staged.facts.loading)
+    pushing.log.write(
+        "finished",
+        repo=repo,
+        revision=sha,
+        url=f"{pushing.address}/{repo}",
+        is_private=pushing.is_private,
+        snippet=with_endpoint(text, pushing.address, pushing.address == client.PUBLIC),
+        files=hashes,
+    )
+
+
+def commit(pushing: Pushing, repo: str, files: list[Path], parent: str) -> str:
+    """The commit that holds the files: made now on `parent`, or found to be there already."""
+
+    def once() -> str:
+        now = pushing.api.model_info(repo, files_metadata=True)
+        if is_same(now, files):
+            return str(now.sha)
+        additions = [CommitOperationAdd(path.name, path) for path in files]
+        made = pushing.api.create_commit(
+            repo,
+            additions,
+            commit_message=title(pushing.run),
+            commit_description=mark(pushing.folder),
+            parent_commit=parent,
+        )
+        return str(made.oid)
+
+    return pushing.call(once)
+
+
+def is_same(head: ModelInfo, files: list[Path]) -> bool:
+    return not list(differing(head, files))
+
+
+def differing(head: ModelInfo, files: list[Path]) -> Iterator[str]:
+    """Names of files that the Hub has not, or not with these bytes: LFS by sha256, small ones by git's hash."""
+    there = {sibling.rfilename: sibling for sibling in head.siblings or []}
+    for path in files:
+        sibling = there.get(path.name)
+        if sibling is None:
+            yield path.name
+        elif sibling.lfs is not None:
+            if sibling.lfs.sha256 != sha256_of(path):
+                yield path.name
+        elif sibling.blob_id != names.git_hash(path.read_bytes()):
+            yield path.name
+
+
+def compare(pushing: Pushing, repo: str, sha: str, files: list[Path]) -> dict[str, str]:
+    """Each file's sha256, as the Hub has it: told by it for LFS, computed from what it sends for the others.
+
+    Raises Refusal where one differs from what lies here.
+    """
+    head = pushing.call(lambda: pushing.api.model_info(repo, revision=sha, files_metadata=True))
+    large = {sibling.rfilename: sibling.lfs.sha256 for sibling in head.siblings or [] if sibling.lfs is not None}
+    hashes = {}
+    with tempfile.TemporaryDirectory() as place:
+        for path in files:
+            remote = large.get(path.name) or read_back(pushing, repo, sha, path.name, place)
+            if remote != sha256_of(path):
+                raise Refusal(
+                    f"{path.name} lies at {repo} with other bytes than here (commit {sha[:12]}): push again.", "repo"
+                )
+            hashes[path.name] = remote
+    return hashes
+
+
+def read_back(pushing: Pushing, repo: str, sha: str, name: str, place: str) -> str:
+    return sha256_of(Path(pushing.call(lambda: pushing.api.hf_hub_download(repo, name, revision=sha, local_dir=place))))
