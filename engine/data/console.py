@@ -12,6 +12,7 @@ from engine.data.shown import shown
 from engine.data.types import NEEDS, Fit, Issue, Report
 from engine.refusal import Refusal
 
+MOST_CHANGES = 50
 ROLES = ("text", "prompt", "rejected_text", "messages", "input")
 
 
@@ -41,6 +42,7 @@ class Wish:
     model: str | None
     columns: tuple[str, ...]
     fix: Path | None
+    fixes: tuple[str, ...]
     rows: Path | None
     arrow: Path | None
     as_json: bool
@@ -57,10 +59,23 @@ def check_and_print(wish: Wish) -> int:
         sys.stderr.write(f"{refusal.text}\n")
         return 2
     report = bounded_check(wish, mapping)
+    if wish.fix is not None:
+        try:
+            _fix(wish, wish.fix, report, mapping)
+        except Refusal as refusal:
+            return refuse(refusal, wish.as_json)
     _write(report, wish.method, wish.as_json)
-    if wish.fix is not None and report.format:
-        _fix(wish.file, wish.fix, report, mapping)
     return exit_code(report, wish.method)
+
+
+def refuse(refusal: Refusal, as_json: bool) -> int:
+    """Say a refusal, as JSON for programs. Returns the exit code."""
+    if as_json:
+        answer = {"refusal": {"field": refusal.field, "text": refusal.text}}
+        sys.stdout.write(msgspec.json.encode(answer).decode() + "\n")
+    else:
+        sys.stderr.write(f"{refusal.text}\n")
+    return 1
 
 
 def mapping_from(words: tuple[str, ...]) -> dict[str, str]:
@@ -74,12 +89,17 @@ def mapping_from(words: tuple[str, ...]) -> dict[str, str]:
     return mapping
 
 
-def _fix(path: Path, out: Path, report: Report, mapping: Mapping[str, str]) -> None:
+def _fix(wish: Wish, out: Path, report: Report, mapping: Mapping[str, str]) -> None:
+    """Apply the fixes that are named, or all that the report offers; the changes go to standard error."""
     from engine.data.fixes import apply
+    from engine.data.reading import CannotRead
 
-    fixes = tuple(dict.fromkeys(issue.fix for issue in report.issues if issue.fix))
-    changes = apply(path, out, fixes, mapping)
-    for change in changes[:50]:
+    fixes = wish.fixes or tuple(dict.fromkeys(issue.fix for issue in report.issues if issue.fix))
+    try:
+        changes = apply(wish.file, out, fixes, mapping)
+    except CannotRead as error:
+        raise Refusal(f"Nothing was mended. {error.text}", "file") from None
+    for change in changes[:MOST_CHANGES]:
         sys.stderr.write(f"{change.words()}\n")
     sys.stderr.write(f"{len(changes)} changes, written to {out}.\n")
 

@@ -39,9 +39,13 @@ _ANY_FIRST = re.compile(r"\s*(?:### ?)?(?:[Hh]uman|[Uu]ser|USER|Instruction|Q)\s
 Messages = list[dict[str, str]]
 
 
+LITERAL_NEWLINE = re.compile(r"\\n(?!abla|eq\b|u\b|ot\b|ewline|ewcommand|onumber|i\b|eg\b|exists)")
+"""Backslash-n as two characters, unless it begins a command of LaTeX."""
+
+
 def unescape(text: str) -> str:
     """The two characters backslash-n become a line break, as in the tables that AutoTrain's page shows."""
-    return text.replace("\\r\\n", "\n").replace("\\n", "\n").replace("\\t", "\t") if "\\" in text else text
+    return LITERAL_NEWLINE.sub("\n", text) if "\\n" in text else text
 
 
 def style_of(text: str) -> str:

@@ -13,12 +13,11 @@ from engine.data.columns import OPTIONAL
 from engine.data.findings import Add
 from engine.data.reading import Record
 from engine.data.shown import shown
-from engine.data.turns import BadMessages, TurnCount, faults_of, messages_of
+from engine.data.turns import LITERAL_NEWLINE, BadMessages, TurnCount, faults_of, messages_of
 
 CONTROLS = bytes(set(range(32)) - {9, 10, 13}) + b"\x7f"
 CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]")
 BIDI = re.compile(r"[\u200e\u200f\u202a-\u202e\u2066-\u2069]")
-LITERAL_NEWLINE = re.compile(r"\\n(?!abla|eq\b|u\b|ot\b|ewline|ewcommand|onumber|i\b|eg\b|exists)")
 SECRET_SIGNS = ("hf_", "xox", "sk-", "AKIA", "PRIVATE KEY", "ghp_", "github_pat_", "AIza")
 SECRETS: Mapping[str, re.Pattern[str]] = {
     "Hugging Face token": re.compile(r"\bhf_[A-Za-z0-9]{30,}"),

@@ -19,10 +19,11 @@ MOST_COLUMNS = 64
 
 @dataclass(slots=True)
 class Record:
-    """A data row: its number from 1, the physical line where it begins, and its cells by column."""
+    """A data row: its number from 1, the physical lines where it begins and ends, and its cells by column."""
 
     row: int
     line: int
+    last: int
     cells: dict[str, object]
 
 
@@ -79,6 +80,7 @@ class CsvReading:
         while header == []:
             header = self._next_record()
         self.columns = tuple(header or ())
+        self.header_lines = (self._feeder.first, self._feeder.last)
         self._bad_header = self._is_header_bad()
 
     def _new_reader(self) -> Iterator[list[str]]:
@@ -106,7 +108,7 @@ class CsvReading:
             if len(cells) != width:
                 self._report_width(cells)
             elif self._has_no_stray_quote(cells):
-                yield Record(self.row, feeder.first, dict(zip(columns, cells, strict=True)))
+                yield Record(self.row, feeder.first, feeder.last, dict(zip(columns, cells, strict=True)))
 
     def _next_record(self) -> list[str] | None:
         """The next record that parses; None at the end. Faults before it are reported."""

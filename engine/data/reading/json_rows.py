@@ -153,7 +153,7 @@ class JsonReading:
                 words = f"The row has {len(value):,} keys; at most {MOST_COLUMNS} columns are read."
                 self._add("too_many_columns", words, line=line, row=row)
                 continue
-            yield Record(row, line, value)
+            yield Record(row, line, line, value)
 
     def _report_no_object(self, value: object, line: int, row: int) -> None:
         kind = {list: "a list", str: "a string", bool: "true or false", type(None): "null"}.get(type(value), "a number")
