@@ -97,7 +97,7 @@ def run(folder: Path, grace_s: float, argv: list[str]) -> None:
         stop = Stop(folder / "stop", grace_s)
         signal.signal(signal.SIGTERM, lambda *_: stop.ask())
         code = run_child(argv, folder, stop, Log(folder / "log.txt"))
-        write_json(folder / "exit.json", {"code": code, "at": time.time(), "was_stopped": stop.asked_at is not None})
+        write_json(folder / "exit.json", {"code": code, "at": time.time(), "was_stopped": stop.file.exists()})
 
 
 def is_first(folder: Path, lock: IO[str]) -> bool:
