@@ -3,7 +3,6 @@
 import asyncio
 import contextlib
 import importlib
-from collections import defaultdict
 from collections.abc import AsyncIterator
 from typing import Any
 from weakref import WeakValueDictionary
@@ -117,12 +116,8 @@ class App:
 
 def make(settings: Settings, chat: Chat | None = None) -> App:
     """Everything wired as the settings say; `chat` stands in for the one that they name."""
-    environments: dict[str, dict[str, str]] = defaultdict(settings.hub_environment)
-    environments["train"] = {"HF_HOME": str(settings.cache.resolve()), "HF_HUB_OFFLINE": "1"}
-    for kind in ("fetch", "push"):
-        environments[kind] = settings.hub_environment()
+    environments = {kind: settings.hub_environment() for kind in ("fetch", "push")}
     local = load("executors", "local")
-    python = str(settings.train_python)
-    our_side = local.make(settings.runs, python, environments)
-    executor = load("executors", settings.executor).make(settings.runs, python, environments)
+    our_side = local.make(settings.runs, settings.python, environments)
+    executor = load("executors", settings.executor).make(settings.runs, settings.python, environments)
     return App(settings, chat or load("chat", settings.chat).make(settings.data), executor, our_side)

@@ -12,13 +12,15 @@ class Settings(BaseSettings):
 
     model_config = SettingsConfigDict(env_file=".env", extra="ignore", frozen=True)
 
-    data: Path = Field(Path("data"), description="Folder for everything that is kept: database, uploads, runs, cache.")
+    data: Path = Field(Path("data"), description="Folder for what is kept: database, uploads, runs.")
     cache: Path = Field(Path("data/cache"), description="Folder for base models, shared by all runs.")
     chat: str = Field("console", description="Chat platform, a module of adapters/chat.")
     executor: str = Field("local", description="Where training runs, a module of adapters/executors.")
     database_url: str = Field("", description="SQLAlchemy URL; empty is SQLite in DATA.")
     team_channel: str = Field("", description="Channel that gets a card for each run that ended.")
-    train_python: Path = Field(Path(sys.executable), description="Interpreter that the local executor trains with.")
+    train_python: str = Field(
+        "", description="Interpreter that the local executor trains with; empty is the bot's own."
+    )
     default_model: str = Field("", description="Base model when none is named; empty picks one that fits.")
     hf_endpoint: str = Field("https://huggingface.co", description="The Hub; the local Hub when it is on loopback.")
     hf_token: SecretStr = Field(SecretStr(""), description="Token that downloads base models and pushes models.")
@@ -33,6 +35,10 @@ class Settings(BaseSettings):
     @property
     def database(self) -> str:
         return self.database_url or f"sqlite:///{self.data / 'threadtune.db'}"
+
+    @property
+    def python(self) -> str:
+        return self.train_python or sys.executable
 
     @property
     def uploads(self) -> Path:

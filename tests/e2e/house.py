@@ -50,6 +50,7 @@ def hub(folder: Path) -> Iterator[tuple[str, str]]:
 
 def settings(folder: Path, endpoint: str, token: str) -> Settings:
     return Settings(
+        _env_file=None,
         data=folder / "data",
         cache=folder / "cache",
         chat="fake",

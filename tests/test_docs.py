@@ -1,0 +1,35 @@
+"""The documentation says what the code does."""
+
+import re
+from pathlib import Path
+
+from bot.settings import Settings
+
+ROOT = Path(__file__).parent.parent
+
+
+def settings() -> dict[str, tuple[str, str]]:
+    """Each setting's default, as it is written in an environment, and its sentence."""
+    fields = Settings.model_fields.items()
+    return {name.upper(): (_text(field.default), field.description or "") for name, field in fields}
+
+
+def _text(default: object) -> str:
+    value = default.get_secret_value() if hasattr(default, "get_secret_value") else default
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def test_the_readme_has_every_setting_with_its_default_and_its_sentence() -> None:
+    rows = re.findall(r"^\| `([A-Z_]+)` \| (?:`(.*?)`)? \| (.*?) \|$", (ROOT / "README.md").read_text(), re.MULTILINE)
+    assert {name: (default, sentence) for name, default, sentence in rows} == settings()
+
+
+def test_env_example_has_every_setting_with_its_default() -> None:
+    rows = re.findall(r"^# ([A-Z_]+)=(.*)$", (ROOT / "deploy" / "env.example").read_text(), re.MULTILINE)
+    assert dict(rows) == {name: default for name, (default, _) in settings().items()}
+
+
+def test_every_make_target_that_the_readme_names_is_there() -> None:
+    named = set(re.findall(r"\bmake ([a-z-]+)", (ROOT / "README.md").read_text()))
+    targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
+    assert named and named <= targets
