@@ -30,6 +30,6 @@ def test_env_example_has_every_setting_with_its_default() -> None:
 
 
 def test_every_make_target_that_the_readme_names_is_there() -> None:
-    named = set(re.findall(r"\bmake ([a-z-]+)", (ROOT / "README.md").read_text()))
+    named = set(re.findall(r"(?:^|`)make ([a-z-]+)", (ROOT / "README.md").read_text(), re.MULTILINE))
     targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
     assert named and named <= targets
