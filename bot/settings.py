@@ -23,6 +23,9 @@ class Settings(BaseSettings):
     )
     default_model: str = Field("", description="Base model when none is named; empty picks one that fits.")
     hf_endpoint: str = Field("https://huggingface.co", description="The Hub; the local Hub when it is on loopback.")
+    hf_public_endpoint: str = Field(
+        "https://huggingface.co", description="Where base models come from that a local Hub lacks; empty is nowhere."
+    )
     hf_token: SecretStr = Field(SecretStr(""), description="Token that downloads base models and pushes models.")
     hf_namespace: str = Field("", description="User or organisation on the Hub that models are pushed to.")
     max_upload_mb: int = Field(2000, description="Largest file that is taken, in megabytes.")
@@ -61,6 +64,7 @@ class Settings(BaseSettings):
         """What the children on our side need to reach the Hub: the only processes that ever hold the token."""
         return {
             "HF_ENDPOINT": self.hf_endpoint,
+            "HF_PUBLIC_ENDPOINT": self.hf_public_endpoint,
             "HF_TOKEN": self.hf_token.get_secret_value(),
             "HF_HOME": str(self.cache.resolve()),
             "HF_HUB_DISABLE_TELEMETRY": "1",

@@ -57,6 +57,7 @@ def settings(folder: Path, endpoint: str, token: str) -> Settings:
         team_channel=TEAM.id,
         default_model="local/mini",
         hf_endpoint=endpoint,
+        hf_public_endpoint="",
         hf_token=SecretStr(token),
         hf_namespace="local",
         http_port=0,
