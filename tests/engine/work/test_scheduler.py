@@ -1,0 +1,387 @@
+"""Runs go on by ticks, whatever happens in between. The executors are the fake; the database is real."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import structlog
+
+from engine import store
+from engine.database import Database
+from engine.events import Event
+from engine.executor import Handle, Phase
+from engine.folder import RunFolder
+from engine.jobs import Attempt, JobSpec, Model, Run, Source, Status, Target
+from engine.refusal import Refusal
+from engine.work.scheduler import Scheduler, place_sources
+from tests.fakes.executor import Child, FakeExecutor
+
+SPEC = JobSpec("sft", Model("some/model"), Source("rows.csv", "a" * 64, {"text": "text"}), target=Target("team/name"))
+
+
+class House:
+    """A database, both sides and a scheduler; `restart` makes all objects anew over what outlives a process."""
+
+    def __init__(self, folder: Path, slots: int = 1) -> None:
+        self.folder = folder
+        self.slots = slots
+        self.database = Database(f"sqlite:///{folder / 'test.db'}")
+        self.trainer = FakeExecutor("trainer", slots)
+        self.ours = FakeExecutor("ours", slots=4)
+        self.now = 100.0
+        self.scheduler = self._scheduler()
+
+    def _scheduler(self) -> Scheduler:
+        link = place_sources(self.folder / "uploads")
+        return Scheduler(self.database, self.trainer, self.ours, self.folder / "runs", link)
+
+    def restart(self) -> None:
+        self.trainer = FakeExecutor("trainer", self.slots, self.trainer.children)
+        self.ours = FakeExecutor("ours", 4, self.ours.children)
+        self.scheduler = self._scheduler()
+
+    async def queue(self, spec: JobSpec = SPEC) -> str:
+        return (await self.database.write(store.queue_run, spec, self.now)).id
+
+    async def run(self, run_id: str = "1") -> Run:
+        run = await self.database.read(store.run, run_id)
+        assert run is not None
+        return run
+
+    async def tick(self, count: int = 1) -> Run:
+        for _ in range(count):
+            self.now += 1
+            await self.scheduler.tick(self.now)
+        return await self.run()
+
+    async def cancel(self, run_id: str = "1", save: bool = False) -> None:
+        assert await self.database.write(store.ask_cancel, run_id, save)
+
+    def child(self, attempt: str, run: str = "1") -> Child:
+        side = self.trainer if attempt.startswith("train") else self.ours
+        return side.child(run, attempt)
+
+    async def finish(self, attempt: str, run: str = "1", **data: object) -> Run:
+        """The child says that it is done and exits; two ticks later the next one has started."""
+        self.child(attempt, run).say("finished", **data)
+        self.child(attempt, run).end()
+        return await self.tick(2)
+
+    async def until_training(self) -> Run:
+        await self.queue()
+        await self.tick()
+        return await self.finish("fetch-1")
+
+
+@pytest.fixture
+async def house(tmp_path: Path) -> AsyncIterator[House]:
+    rows = tmp_path / "uploads" / ("a" * 64)
+    rows.mkdir(parents=True)
+    (rows / "rows.arrow").write_text("rows")
+    house = House(tmp_path)
+    await house.database.write(store.metadata.create_all)
+    yield house
+    house.database.close()
+
+
+async def test_a_run_goes_through_its_whole_life(house: House) -> None:
+    await house.queue()
+    run = await house.tick()
+    assert (run.status, run.attempt) == (Status.running, "fetch-1")
+    run = await house.finish("fetch-1")
+    assert (run.status, run.attempt) == (Status.running, "train-1")
+    house.child("train-1").say("step", step=5, steps=60, loss=1.5)
+    assert (await house.tick()).progress.step == 5
+    run = await house.finish("train-1", metrics={"eval_loss": 0.5})
+    assert (run.status, run.attempt) == (Status.pushing, "push-1")
+    run = await house.finish("push-1", repo="team/name", revision="abc")
+    assert (run.status, run.result.repo, run.result.metrics) == (Status.succeeded, "team/name", {"eval_loss": 0.5})
+    assert house.trainer.submits == ["1/train-1"]
+    assert house.ours.submits == ["1/fetch-1", "1/push-1"]
+    assert [tried.name for tried in await house.database.read(store.attempts, "1")] == ["fetch-1", "train-1", "push-1"]
+    assert await house.database.read(store.open_attempts) == []
+
+
+async def test_a_run_without_a_target_ends_when_it_is_trained(house: House) -> None:
+    await house.queue(replace(SPEC, target=Target()))
+    await house.tick()
+    await house.finish("fetch-1")
+    run = await house.finish("train-1")
+    assert run.status is Status.succeeded
+    assert house.ours.submits == ["1/fetch-1"]
+
+
+async def test_the_run_folder_holds_the_spec_the_rows_and_the_model(house: House, tmp_path: Path) -> None:
+    (tmp_path / "model").mkdir()
+    spec = replace(SPEC, model=Model("mine", folder=str(tmp_path / "model")), valid=SPEC.train)
+    await house.queue(spec)
+    await house.tick()
+    folder = RunFolder(tmp_path / "runs" / "1")
+    assert folder.read_spec() == replace(spec, model=Model("mine"))
+    assert folder.source("train").read_text() == folder.source("valid").read_text() == "rows"
+    assert folder.model.resolve() == tmp_path / "model"
+
+
+async def test_a_folder_that_another_database_left_is_moved_aside(house: House, tmp_path: Path) -> None:
+    old = tmp_path / "runs" / "1" / "attempts" / "fetch-1"
+    old.mkdir(parents=True)
+    (old / "exit.json").write_text("{}")
+    await house.queue()
+    await house.tick()
+    assert not (tmp_path / "runs" / "1" / "attempts" / "fetch-1" / "exit.json").exists()
+    assert len(list((tmp_path / "runs").glob("1.old-*/attempts/fetch-1/exit.json"))) == 1
+
+
+async def test_rows_that_are_gone_fail_the_run_and_say_what_to_do(house: House) -> None:
+    await house.queue(replace(SPEC, train=Source("lost.csv", "b" * 64, {})))
+    run = await house.tick()
+    assert (run.status, run.reason) == (
+        Status.failed,
+        "The rows of lost.csv are no longer here: attach the file again.",
+    )
+
+
+async def test_runs_wait_for_a_slot_in_their_order(house: House) -> None:
+    for _ in range(3):
+        await house.queue()
+    await house.tick(3)
+    assert [run.status.value for run in await house.database.read(store.open_runs)] == ["running", "queued", "queued"]
+    assert await house.database.read(store.position, "2") == 1
+    await house.finish("fetch-1")
+    await house.finish("train-1")
+    await house.tick()
+    assert [run.status.value for run in await house.database.read(store.open_runs)] == ["pushing", "running", "queued"]
+
+
+async def test_two_slots_train_two_runs(tmp_path: Path, house: House) -> None:
+    house.slots = 2
+    house.trainer = FakeExecutor("trainer", 2)
+    house.restart()
+    for _ in range(3):
+        await house.queue()
+    await house.tick()
+    await house.finish("fetch-1", "1")
+    await house.finish("fetch-1", "2")
+    await house.tick(3)
+    assert house.trainer.submits == ["1/train-1", "2/train-1"]
+    assert (await house.run("3")).status is Status.queued
+
+
+async def test_a_slot_is_free_only_when_the_last_child_is_gone(house: House) -> None:
+    await house.queue(replace(SPEC, target=Target()))
+    await house.queue()
+    await house.tick()
+    await house.finish("fetch-1")
+    house.child("train-1").say("finished")
+    await house.tick(3)
+    assert (await house.run("1")).status is Status.succeeded
+    await house.tick(3)
+    await house.finish("fetch-1", "2")
+    assert house.trainer.submits == ["1/train-1"]
+    house.child("train-1").end()
+    await house.tick(2)
+    assert house.trainer.submits == ["1/train-1", "2/train-1"]
+
+
+async def test_a_child_that_lingers_after_its_last_word_is_stopped(house: House) -> None:
+    await house.until_training()
+    house.child("train-1").say("failed", reason="No.", code="crash")
+    await house.tick()
+    assert house.child("train-1").wishes == []
+    house.now += 61
+    await house.tick(3)
+    assert house.child("train-1").wishes == ["drop"]
+
+
+@pytest.mark.parametrize(
+    ("phase", "reason"),
+    [
+        (
+            Phase("exited", -9),
+            "The training was killed by the system, most often out of memory: try a smaller batch_size or max_length.",
+        ),
+        (Phase("lost", None, "its process was killed"), "The training was lost: its process was killed."),
+        (Phase("exited", 0), "The training stopped without saying that it was done."),
+    ],
+)
+async def test_a_training_that_dies_fails_with_its_reason_and_the_next_run_starts(
+    house: House, phase: Phase, reason: str
+) -> None:
+    await house.until_training()
+    await house.queue()
+    house.child("train-1").phase = phase
+    run = await house.tick()
+    assert (run.status, run.reason) == (Status.failed, reason)
+    await house.tick()
+    assert house.ours.submits == ["1/fetch-1", "2/fetch-1"]
+
+
+async def test_the_last_words_of_a_child_that_died_are_heard(house: House) -> None:
+    await house.until_training()
+    house.child("train-1").say("failed", reason="The loss became NaN at step 3.", code="nan")
+    house.child("train-1").end(1)
+    run = await house.tick()
+    assert run.reason == "The loss became NaN at step 3."
+
+
+async def test_an_executor_that_cannot_tell_fails_nothing(house: House) -> None:
+    await house.until_training()
+    house.child("train-1").phase = Phase("unknown")
+    assert (await house.tick(5)).status is Status.running
+    house.child("train-1").phase = Phase("running")
+    assert (await house.finish("train-1")).status is Status.pushing
+
+
+async def test_a_queued_run_is_cancelled_at_once_and_starts_nothing(house: House) -> None:
+    await house.queue()
+    await house.cancel()
+    run = await house.tick(2)
+    assert (run.status, run.reason) == (Status.cancelled, "Cancelled before it started.")
+    assert house.ours.submits == []
+
+
+async def test_a_running_run_is_asked_once_and_ends_when_the_child_has_ended(house: House) -> None:
+    await house.until_training()
+    await house.cancel(save=True)
+    assert (await house.tick(3)).status is Status.running
+    assert house.child("train-1").wishes == ["save"]
+    house.child("train-1").say("stopped", step=5, steps=60)
+    house.child("train-1").end()
+    run = await house.tick()
+    assert (run.status, run.reason) == (Status.cancelled, "Cancelled at step 5 of 60.")
+    await house.tick(3)
+    assert await house.database.read(store.open_attempts) == []
+
+
+async def test_who_asks_to_drop_after_all_is_passed_on(house: House) -> None:
+    await house.until_training()
+    await house.cancel(save=True)
+    await house.tick()
+    await house.cancel(save=False)
+    await house.tick(2)
+    assert house.child("train-1").wishes == ["save", "drop"]
+
+
+async def test_cancelling_between_training_and_push_keeps_the_model_and_pushes_nothing(house: House) -> None:
+    await house.until_training()
+    house.child("train-1").say("finished")
+    await house.tick()
+    await house.cancel()
+    house.child("train-1").end()
+    run = await house.tick(2)
+    assert (run.status, run.reason) == (Status.cancelled, "Cancelled. The trained model is kept here.")
+    assert house.ours.submits == ["1/fetch-1"]
+
+
+async def test_two_ticks_at_once_start_one_child(house: House) -> None:
+    await house.queue()
+    await asyncio.gather(*(house.scheduler.tick(101.0) for _ in range(5)))
+    assert house.ours.submits == ["1/fetch-1"]
+
+
+async def test_two_schedulers_on_one_database_start_each_child_once(house: House) -> None:
+    await house.queue()
+    other = house._scheduler()
+    await asyncio.gather(house.scheduler.tick(101.0), other.tick(101.0))
+    attempts = await house.database.read(store.attempts, "1")
+    assert [tried.name for tried in attempts] == ["fetch-1"]
+    assert list(house.ours.children) == [attempts[0].handle]
+
+
+async def test_after_a_restart_the_run_goes_on_where_it_was(house: House) -> None:
+    await house.until_training()
+    house.child("train-1").say("step", step=1, steps=60, loss=2.0)
+    await house.tick()
+    house.restart()
+    house.child("train-1").say("step", step=2, steps=60, loss=1.0)
+    run = await house.tick()
+    assert (run.progress.step, run.progress.losses) == (2, (2.0, 1.0))
+    assert (await house.finish("train-1")).status is Status.pushing
+    seqs = [event.seq for event in await house.database.read(store.events, "1", "train-1")]
+    assert seqs == [1, 2, 3]
+
+
+class Crash(BaseException):
+    """The end of the process, as a test plays it."""
+
+
+class CrashingExecutor(FakeExecutor):
+    async def submit(self, attempt: Attempt, handle: Handle) -> None:
+        raise Crash
+
+
+async def test_a_bot_that_dies_between_storing_the_handle_and_submitting_starts_the_child_later(house: House) -> None:
+    await house.queue()
+    house.ours = CrashingExecutor("ours", 4)
+    house.scheduler = house._scheduler()
+    with pytest.raises(Crash):
+        await house.tick()
+    assert [tried.name for tried in await house.database.read(store.open_attempts)] == ["fetch-1"]
+    house.restart()
+    await house.tick()
+    assert house.ours.submits == ["1/fetch-1"]
+    assert (await house.finish("fetch-1")).attempt == "train-1"
+
+
+class RefusingExecutor(FakeExecutor):
+    async def submit(self, attempt: Attempt, handle: Handle) -> None:
+        raise Refusal("/no/python cannot be started.")
+
+
+async def test_a_child_that_cannot_be_started_fails_the_run_and_frees_its_place(house: House) -> None:
+    await house.queue()
+    house.ours = RefusingExecutor("ours")
+    house.scheduler = house._scheduler()
+    run = await house.tick()
+    assert (run.status, run.reason) == (Status.failed, "/no/python cannot be started.")
+    assert await house.database.read(store.open_attempts) == []
+
+
+class MoodyExecutor(FakeExecutor):
+    """Breaks on one run, as a network does."""
+
+    broken = True
+
+    async def events(self, handle: Handle, after_seq: int) -> list[Event]:
+        if self.broken and handle.id.startswith("1/"):
+            raise ConnectionError("no route")
+        return await super().events(handle, after_seq)
+
+
+async def test_a_run_that_cannot_be_attended_does_not_stop_the_others(house: House) -> None:
+    house.slots = 2
+    house.trainer = FakeExecutor("trainer", 2)
+    house.ours = moody = MoodyExecutor("ours", 4)
+    house.scheduler = house._scheduler()
+    await house.queue()
+    await house.queue()
+    await house.tick()
+    with structlog.testing.capture_logs() as logs:
+        await house.finish("fetch-1", "2")
+    assert (await house.run("2")).attempt == "train-1"
+    assert {entry["run"] for entry in logs} == {"1"}
+    moody.broken = False
+    await house.finish("fetch-1", "1")
+    assert (await house.run("1")).attempt == "train-1"
+
+
+async def test_the_clock_ticks_and_calls_what_others_asked_for(house: House) -> None:
+    called = asyncio.Event()
+
+    async def own_tick() -> None:
+        called.set()
+        raise ValueError("a tick that breaks is called again")
+
+    house.scheduler.every(0.01, own_tick)
+    await house.queue()
+    await house.scheduler.start()
+    async with asyncio.timeout(10):
+        for _ in range(2):
+            await called.wait()
+            called.clear()
+        while not house.ours.submits:  # noqa: ASYNC110  # the scheduler tells nobody what it does
+            await asyncio.sleep(0.01)
+    await house.scheduler.stop()
+    assert house.scheduler.ticked_at > 0
