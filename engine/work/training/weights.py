@@ -37,6 +37,7 @@ def load_tokenizer(task: Task, rows: Sequence[Row]) -> Any:
     """The base model's tokenizer with a pad token that is not its eos, and a template where the rows have turns."""
     from transformers import AutoTokenizer
 
+    check_shards(task.folder.model)
     tokenizer = AutoTokenizer.from_pretrained(task.folder.model, **LOCAL)
     tokenizer.padding_side = "right"
     choose_pad(tokenizer)
