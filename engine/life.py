@@ -43,6 +43,8 @@ def begin(run: Run, attempt: str, now: float) -> Run:
     """The run as a new attempt starts on it."""
     status = Status.pushing if kind_of(attempt) == "push" else Status.running
     progress = replace(run.progress, phase="", done_bytes=0, total_bytes=0, left_s=None)
+    if kind_of(attempt) == "train":
+        progress = Progress(notices=run.progress.notices)
     started_at = run.started_at or now
     return replace(run, status=status, attempt=attempt, cursor=0, progress=progress, started_at=started_at)
 

@@ -257,3 +257,12 @@ def test_another_run_or_attempt_or_an_old_number_is_not_heard(run: Run, one: Eve
     run = replace(run, cursor=3)
     is_ours = one.run == run.id and one.attempt == run.attempt and one.seq > 3
     assert (life.apply(run, one, 9.0) != run) == is_ours
+
+
+def test_a_new_training_begins_with_no_steps_and_a_push_keeps_them() -> None:
+    run = after(training(), "step", step=3, steps=9, loss=1.0)
+    run = after(run, "warning", text="a notice")
+    again = life.begin(run, "train-2", 4.0)
+    assert (again.progress.step, again.progress.losses, again.progress.notices) == (0, (), ("a notice",))
+    push = life.begin(after(run, "finished"), "push-1", 4.0)
+    assert (push.progress.step, push.progress.steps, push.progress.losses) == (3, 9, (1.0,))
