@@ -47,7 +47,7 @@ def faults(readme: str) -> tuple[list[str], list[str]]:
         return [f"YAML: {' '.join(str(error).split())}"], []
     if not isinstance(values, dict):
         return ["The metadata must be a mapping of names to values"], []
-    return _errors(values), [] if "license" in values else ["No license is given"]
+    return _errors(values), []
 
 
 def _errors(values: dict[str, Any]) -> list[str]:

@@ -1,5 +1,7 @@
 """Pages for people: the models of this Hub, and one page a repo with its card, its files and how to load it."""
 
+import re
+import shlex
 from collections.abc import Sequence
 from html import escape
 from pathlib import Path
@@ -18,6 +20,7 @@ from adapters.localhub.tokens import COOKIE, Who
 
 STATIC = Path(__file__).with_name("static")
 POLICY = "default-src 'none'; img-src 'self'; style-src 'self'; script-src 'self'; form-action 'none'; base-uri 'none'"
+PYTHON = re.compile(r"^```python\n(.*?)^```", re.DOTALL | re.MULTILINE)
 SIZES = ((1e9, "GB"), (1e6, "MB"), (1e3, "kB"))
 PAGE = """<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width">
@@ -62,7 +65,7 @@ async def enter(request: web.Request) -> web.StreamResponse:
     key = request.query.get("key", "")
     if key != request.app[HUB].tokens.page_key:
         raise No(403, "This link is not, or no longer, right. Open the one that the local Hub printed when it started.")
-    response = web.HTTPFound("/")
+    response = web.Response(status=302, headers={"Location": "/"})
     response.set_cookie(COOKIE, key, httponly=True, samesite="Strict", max_age=30 * 24 * 3600)
     return response
 
@@ -138,7 +141,7 @@ async def repo(request: web.Request) -> web.StreamResponse:
     here = f"{request.scheme}://{request.host}"
     main = f"""<h1>{escape(found.id)} {badge(found)}</h1>
 {chips(hub, found, commit, cards.card_data(readme))}
-<h2>Load it</h2>{snippet_block(snippet(here, found, is_lora=commit.file("adapter_config.json") is not None))}
+<h2>Load it</h2>{snippet_block(snippet(here, hub.shelf.root / "token", found, readme))}
 <div class="card">{render(cards.split(readme)[1], f"{path(found)}/resolve/{commit.id}/")}</div>
 <h2>Files</h2><p class="quiet">at commit <code>{commit.id}</code> of {day(commit.at)} UTC: {escape(commit.title)}</p>
 {file_table(found, commit)}"""
@@ -161,17 +164,15 @@ def chips(hub: Hub, found: Repo, commit: Commit, card: dict[str, Any]) -> str:
     return f"<dl>{told}</dl>"
 
 
-def snippet(here: str, found: Repo, is_lora: bool) -> str:
-    """A shell line that loads the repo through the unmodified client; a private one needs the token of this Hub."""
-    kind = "dataset" if found.kind == "datasets" else "model"
-    token = 'HF_TOKEN="$(cat data/hub/token)" ' if found.is_private else ""
-    if kind == "dataset":
-        code = f"from huggingface_hub import snapshot_download as get; print(get('{found.id}', repo_type='dataset'))"
-    elif is_lora:
-        code = f"from peft import AutoPeftModel; print(AutoPeftModel.from_pretrained('{found.id}'))"
-    else:
-        code = f"from transformers import AutoModel; print(AutoModel.from_pretrained('{found.id}'))"
-    return f'HF_ENDPOINT={here} {token}python -c "{code}"'
+def snippet(here: str, token: Path, found: Repo, readme: str) -> str:
+    """A shell command that loads the repo through the unmodified client: by the card's own program where it has one."""
+    code = PYTHON.search(readme)
+    kind = ", repo_type='dataset'" if found.kind == "datasets" else ""
+    program = (
+        code[1].strip() if code else f"import huggingface_hub as hub\nprint(hub.snapshot_download('{found.id}'{kind}))"
+    )
+    allowed = f'HF_TOKEN="$(cat {shlex.quote(str(token))})" ' if found.is_private else ""
+    return f"HF_ENDPOINT={here} {allowed}python - <<'END'\n{program}\nEND"
 
 
 def snippet_block(text: str) -> str:

@@ -7,12 +7,12 @@ import sys
 import threading
 import traceback
 from collections.abc import Callable
-from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 from huggingface_hub import HfApi, ModelInfo
 
+from engine.data.trainer_rows import write_trainer_rows
 from engine.events import EventLog
 from engine.folder import RunFolder
 from engine.hub import client
@@ -43,8 +43,7 @@ def fetch(path: Path, cache: Path | None = None) -> bool:
         licence = bring_model(folder, spec.model, cache or default_cache(), log)
         tokenizer = read_json(folder.model / "tokenizer_config.json")
         log.write("phase", phase="reading rows")
-        write_rows = import_module("engine.data.trainer_rows").write_trainer_rows
-        write_rows(folder, spec, has_template(folder.model, tokenizer))
+        write_trainer_rows(folder, spec, has_template(folder.model, tokenizer))
         log.write("finished", revision=spec.model.revision, licence=licence)
     except Refusal as refusal:
         code = "model" if refusal.field == "model" else "data" if refusal.field else "hub"

@@ -178,7 +178,7 @@ def gather(
 ) -> Facts:
     """The facts of the card, from the run's spec, its events and its rows."""
     end = read_events(trained.folder / "events.jsonl")[-1].data
-    is_chat = has_chat(staged, spec)
+    is_chat = has_chat(folder.rows("train"), staged)
     return Facts(
         spec=spec,
         repo=repo,
@@ -198,12 +198,21 @@ def gather(
     )
 
 
-def has_chat(staged: Path, spec: JobSpec) -> bool:
-    """Whether the model was trained on conversations, so that it is to be asked through its template."""
+def has_chat(rows: Path, staged: Path) -> bool:
+    """Whether the model was trained on conversations and has a template, so that it is to be asked through it."""
     config = staged / "tokenizer_config.json"
     in_config = config.exists() and "chat_template" in json.loads(config.read_text(encoding="utf-8"))
-    has_one = in_config or (staged / "chat_template.jinja").exists()
-    return has_one and spec.method != "clm" and spec.parameters.get("template", "auto") != "none"
+    return are_conversations(rows) and (in_config or (staged / "chat_template.jinja").exists())
+
+
+def are_conversations(rows: Path) -> bool:
+    """Conversations are lists in the trainer's rows, plain texts are strings."""
+    if not rows.exists():
+        return False
+    import pyarrow as pa
+
+    with pa.memory_map(str(rows)) as file, pa.ipc.open_stream(file) as stream:
+        return any(pa.types.is_list(kind) or pa.types.is_large_list(kind) for kind in stream.schema.types)
 
 
 def licence(folder: RunFolder, spec: JobSpec) -> dict[str, str]:
@@ -217,17 +226,13 @@ def licence(folder: RunFolder, spec: JobSpec) -> dict[str, str]:
 
 
 def count_rows(path: Path) -> int:
-    """Rows of an Arrow file, stream or random-access format; 0 where there is none."""
+    """Rows of an Arrow stream; 0 where there is none."""
     if not path.exists():
         return 0
     import pyarrow as pa
 
-    with pa.memory_map(str(path)) as file:
-        try:
-            return sum(batch.num_rows for batch in pa.ipc.open_stream(file))
-        except pa.ArrowInvalid:
-            reader = pa.ipc.open_file(file)
-            return sum(reader.get_batch(at).num_rows for at in range(reader.num_record_batches))
+    with pa.memory_map(str(path)) as file, pa.ipc.open_stream(file) as stream:
+        return sum(batch.num_rows for batch in stream)
 
 
 def sha256_of(path: Path) -> str:
