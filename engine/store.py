@@ -78,7 +78,7 @@ events_table = Table(
     Column("line", Text, nullable=False),
 )
 
-OVER = [str(status) for status in Status if status.is_over]
+OPEN = [str(status) for status in Status if not status.is_over]
 
 
 @dataclass(frozen=True)
@@ -143,7 +143,7 @@ def save_run(db: Connection, changed: Run) -> None:
 
 def open_runs(db: Connection) -> list[Run]:
     """The runs that are not over, in queue order."""
-    texts = db.execute(select(runs.c.run).where(runs.c.status.not_in(OVER)).order_by(runs.c.id)).scalars()
+    texts = db.execute(select(runs.c.run).where(runs.c.status.in_(OPEN)).order_by(runs.c.id)).scalars()
     return [_decode(text) for text in texts]
 
 
@@ -201,14 +201,15 @@ def open_attempts(db: Connection) -> list[Tried]:
 
 def add_events(db: Connection, run_id: str, events: Sequence[Event]) -> list[Event]:
     """Store events and return those that were not stored before, in order."""
-    fresh = []
-    for event in events:
-        key = {"run": int(run_id), "attempt": event.attempt, "seq": event.seq}
-        known = select(events_table.c.seq).filter_by(**key)
-        if db.execute(known).first() is None:
-            db.execute(insert(events_table).values(**key, kind=event.kind, line=event.to_line()))
-            fresh.append(event)
-    return fresh
+    if not events:
+        return []
+    columns = events_table.c
+    ours = (columns.run == int(run_id)) & (columns.seq >= min(event.seq for event in events))
+    known = {tuple(row) for row in db.execute(select(columns.attempt, columns.seq).where(ours))}
+    fresh = {key: event for event in events if (key := (event.attempt, event.seq)) not in known}
+    if fresh:
+        db.execute(insert(events_table), [_event_row(run_id, event) for event in fresh.values()])
+    return list(fresh.values())
 
 
 def events(db: Connection, run_id: str, attempt: str) -> list[Event]:
@@ -225,6 +226,11 @@ def is_run_id(text: str) -> bool:
 
 def _decode(text: str) -> Run:
     return msgspec.json.decode(text, type=Run)
+
+
+def _event_row(run_id: str, event: Event) -> dict[str, object]:
+    row = {"attempt": event.attempt, "seq": event.seq, "kind": event.kind, "line": event.to_line()}
+    return {"run": int(run_id), **row}
 
 
 def _tried(row: Row[tuple[int, ...]]) -> Tried:

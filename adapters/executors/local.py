@@ -36,7 +36,10 @@ PASSED = (
 )
 """The variables that children inherit. A list of what is allowed: a token that nobody thought of stays out."""
 
-PASSED_TO_THE_HUB = ("HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "SSL_CERT_FILE", "REQUESTS_CA_BUNDLE")
+PASSED_TO_THE_HUB = (
+    *("HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "http_proxy", "https_proxy", "no_proxy"),
+    *("SSL_CERT_FILE", "REQUESTS_CA_BUNDLE"),
+)
 
 ALONE = {
     "HF_HUB_OFFLINE": "1",
@@ -172,10 +175,12 @@ class LocalExecutor:
         return {**passed, **python_path(), **alone, **added, **self._gpu(attempt.kind), **ours}
 
     def _gpu(self, kind: str) -> dict[str, str]:
-        """A GPU that no attempt uses, for a training; none for the others."""
+        """A GPU that no attempt uses, for a training; none for the others. Where we know of none, torch may still."""
         gpus = [slot.name for slot in self._slots if slot.gpus]
-        if not gpus or kind != "train":
+        if kind != "train":
             return {"CUDA_VISIBLE_DEVICES": ""}
+        if not gpus:
+            return {}
         marked = [values for _, values in environments() if FOLDER_VARIABLE in values]
         taken = {values.get("CUDA_VISIBLE_DEVICES", "") for values in marked}
         free = [gpu for gpu in gpus if gpu not in taken]
