@@ -133,7 +133,14 @@ class _Person:
         return await self._until(is_it, ANSWER_S)
 
     async def _until(self, is_it: Callable[[Posted], bool], timeout_s: float) -> Posted:
-        return await self.console.until(is_it, timeout_s)
+        try:
+            return await self.console.until(is_it, timeout_s)
+        except TimeoutError:
+            said = list(self.console.posted.values())[-1].message
+            words = said.title or said.text
+            raise Refusal(
+                f"No answer for {timeout_s:g} s; the last one was “{words}”. {DATA}/bot.log has more."
+            ) from None
 
 
 def _record(chosen: Settings, console: Console, run: Run) -> dict[str, object]:
