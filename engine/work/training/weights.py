@@ -5,26 +5,13 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from engine.data.encoding import CHATML, TEMPLATES
 from engine.work.training.rows import Row
 from engine.work.training.task import Failure, Task
 
 LOCAL = {"local_files_only": True, "trust_remote_code": False}
 PADS = ("<|endoftext|>", "<|finetune_right_pad_id|>", "<pad>", "<|pad|>", "[PAD]", "<unk>", "<|unk|>")
 """Tokens that may stand for padding where a model has none of its own; never its eos."""
-
-CHATML = (
-    "{% for message in messages %}{{ '<|im_start|>' + message['role'] + '\n' + message['content'] }}"
-    "{{ eos_token + '\n' }}{% endfor %}{% if add_generation_prompt %}{{ '<|im_start|>assistant\n' }}{% endif %}"
-)
-ZEPHYR = (
-    "{% for message in messages %}{{ '<|' + message['role'] + '|>\n' + message['content'] + eos_token + '\n' }}"
-    "{% endfor %}{% if add_generation_prompt %}{{ '<|assistant|>\n' }}{% endif %}"
-)
-PLAIN = (
-    "{% for message in messages %}{{ message['role'] + ': ' + message['content'] + '\n' }}{% endfor %}"
-    "{% if add_generation_prompt %}{{ 'assistant:' }}{% endif %}"
-)
-TEMPLATES = {"chatml": CHATML, "zephyr": ZEPHYR, "none": PLAIN}
 
 
 def has_gpu() -> bool:
