@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from engine.data.encoding import IGNORED
 from engine.work.training import losses
 from tests.mini import make_causal
 
@@ -21,8 +22,8 @@ def test_the_plain_head_has_the_values_and_gradients_of_trls(tmp_path: Path, mon
     add_fused_lm_head(model, outputs=fields)
     ids = torch.randint(3, 200, (3, 20), generator=torch.Generator().manual_seed(1))
     labels = ids.clone()
-    labels[:, :7] = losses.IGNORED
-    labels[1, 9:] = losses.IGNORED
+    labels[:, :7] = IGNORED
+    labels[1, 9:] = IGNORED
     inputs = {"input_ids": ids, "labels": labels, "fused_lm_head": True}
     theirs = model(**inputs)
     theirs.log_probs.sum().backward()
@@ -43,7 +44,7 @@ def test_row_log_probs_do_not_depend_on_padding(tmp_path: Path) -> None:
     from transformers import AutoModelForCausalLM
 
     model = AutoModelForCausalLM.from_pretrained(make_causal(tmp_path, ["hello"]))
-    short = {"input_ids": [5, 6, 7], "labels": [losses.IGNORED, 6, 7]}
+    short = {"input_ids": [5, 6, 7], "labels": [IGNORED, 6, 7]}
     long = {"input_ids": list(range(5, 40)), "labels": list(range(5, 40))}
     alone, together = losses.row_log_probs(model, [short]), losses.row_log_probs(model, [short, long])
     assert together[0][0] == pytest.approx(alone[0][0], abs=1e-4)

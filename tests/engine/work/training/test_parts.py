@@ -71,7 +71,7 @@ def test_speed_is_that_of_the_recent_steps() -> None:
     from engine.work.training.loop import speed
 
     assert speed(deque([(10.0, 100), (12.0, 300), (14.0, 500)])) == (2.0, 100.0)
-    assert speed(deque([(10.0, 100)])) == (pytest.approx(1e-9), 0.0)
+    assert speed(deque([(10.0, 100)]))[1] == 0.0
 
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf")])
