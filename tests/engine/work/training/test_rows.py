@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from engine.data.encoding import PLAIN
 from engine.work.training import rows, weights
 from tests.mini import CHATML, make_causal, make_masked
 
@@ -45,7 +46,7 @@ def test_a_plain_text_is_learned_wholly_and_ends(tokenizer: Any) -> None:
 
 def test_a_template_without_an_end_gets_one(tokenizer: Any) -> None:
     template = tokenizer.chat_template
-    tokenizer.chat_template = weights.PLAIN
+    tokenizer.chat_template = PLAIN
     row = rows.text_row(tokenizer, {"messages": TALK[:2], "row": 1}, 512)
     tokenizer.chat_template = template
     assert row is not None
