@@ -41,21 +41,26 @@ def check(
     as_json: Annotated[bool, typer.Option("--json")] = False,
 ) -> None:
     """Check a dataset: every fault with its line. 0 usable, 1 has errors, 2 cannot be read or wrong usage."""
-    from engine.data.console import Wish, check_and_print
+    from engine.data.console.check import Wish, check_and_print
 
-    wish = Wish(
-        file,
-        name or file.name,
-        method,
-        model,
-        tuple(columns or ()),
-        fix,
-        tuple(fixes.split(",")) if fixes else (),
-        rows,
-        arrow,
-        as_json,
-    )
+    words, named = tuple(columns or ()), tuple(filter(None, fixes.split(",")))
+    wish = Wish(file, name or file.name, method, model, words, fix, named, rows, arrow, as_json)
     raise typer.Exit(check_and_print(wish))
+
+
+@app.command()
+def preview(
+    file: Path,
+    words: Annotated[list[str] | None, typer.Argument(help="parameters and columns: epochs=3 prompt=question")] = None,
+    method: Annotated[str, typer.Option()] = "sft",
+    model: str = "",
+    valid: Path | None = None,
+    as_json: Annotated[bool, typer.Option("--json")] = False,
+) -> None:
+    """Show what a run would be: the text the model will see, every row's fate, parameters, time and memory."""
+    from engine.data.console.preview import Wish, preview_and_print
+
+    raise typer.Exit(preview_and_print(Wish(file, method, model, tuple(words or ()), valid, as_json)))
 
 
 CACHE = "Folder of the cache; left out, HF_HOME, else the cache folder of DATA."

@@ -8,6 +8,21 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 IGNORED = -100
+CHATML = (
+    "{% for message in messages %}{{ '<|im_start|>' + message['role'] + '\n' + message['content'] }}"
+    "{{ eos_token + '\n' }}{% endfor %}{% if add_generation_prompt %}{{ '<|im_start|>assistant\n' }}{% endif %}"
+)
+ZEPHYR = (
+    "{% for message in messages %}{{ '<|' + message['role'] + '|>\n' + message['content'] + eos_token + '\n' }}"
+    "{% endfor %}{% if add_generation_prompt %}{{ '<|assistant|>\n' }}{% endif %}"
+)
+PLAIN = (
+    "{% for message in messages %}{{ message['role'] + ': ' + message['content'] + '\n' }}{% endfor %}"
+    "{% if add_generation_prompt %}{{ 'assistant:' }}{% endif %}"
+)
+TEMPLATES = {"chatml": CHATML, "zephyr": ZEPHYR, "none": PLAIN}
+"""What stands for a model's own template, by the words of the parameter `template`; chatml where it has none."""
+
 Row = Mapping[str, Any]
 Messages = Sequence[Mapping[str, str]]
 Encoded = dict[str, Any]

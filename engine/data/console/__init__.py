@@ -1,0 +1,1 @@
+"""The commands `check` and `preview`: what they take, what they print, and their exit codes."""

@@ -1,0 +1,196 @@
+"""What `python -m engine preview` takes and prints."""
+
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import msgspec
+
+from engine.data.columns import missing_for
+from engine.data.console.check import ROLES, mapping_from, refuse
+from engine.data.console.limits import limit
+from engine.data.shown import escaped, listed
+from engine.data.types import Preview, Report, Setting
+from engine.executor import Slot
+from engine.jobs import Source, Value
+from engine.plan.models import DEFAULT_CAUSAL, DEFAULT_MASKED, Look
+from engine.refusal import Refusal
+
+
+@dataclass(frozen=True)
+class Wish:
+    """What the command line asks of `preview`. `path` and `valid` are files, or folders in which a check left `file`,
+    `rows.arrow` and `report.json`; `words` are parameters and columns, `epochs=3` and `prompt=question`."""
+
+    path: Path
+    method: str
+    model: str
+    words: tuple[str, ...]
+    valid: Path | None
+    as_json: bool
+
+
+def preview_and_print(wish: Wish) -> int:
+    """Returns the exit code: 0, or 1 where a person has something to mend."""
+    try:
+        made = make_preview(wish)
+    except Refusal as refusal:
+        return refuse(refusal, wish.as_json)
+    except MemoryError:
+        return refuse(Refusal("The preview needs more memory than it may take; split the file.", "file"), wish.as_json)
+    except OSError as error:
+        return refuse(Refusal(f"The file cannot be read: {error.strerror or 'unknown reason'}.", "file"), wish.as_json)
+    if wish.as_json:
+        sys.stdout.write(msgspec.json.encode(made).decode() + "\n")
+    else:
+        _print(made)
+    return 0
+
+
+def make_preview(wish: Wish) -> Preview:
+    """Look at file and model, and say what a run would be. Raises Refusal."""
+    from engine.data.checks import refuse_unknown_method
+    from engine.data.preview import preview
+    from engine.plan import parameters
+    from engine.plan.defaults import settle
+    from engine.plan.estimate import estimate
+
+    refuse_unknown_method(wish.method)
+    mapping = mapping_from(tuple(word for word in wish.words if word.partition("=")[0] in ROLES))
+    given = parameters.parse([word for word in wish.words if word.partition("=")[0] not in ROLES], wish.method)
+    look = _look(wish)
+    slot = slot_here()
+    limit(sum(path.stat().st_size for path in _files(wish.path)))
+    with checked(wish.path, wish.method, mapping) as (report, arrow):
+        source = Source(report.file, report.sha256, report.methods[wish.method].mapping)
+        return preview(
+            arrow,
+            report,
+            source,
+            wish.method,
+            look,
+            given,
+            lambda rows, median: settle(wish.method, given, rows=rows, tokens_median=median, look=look, slot=slot),
+            lambda settings, rows, tokens: estimate(wish.method, settings, look, rows, tokens, slot),
+            _valid_rows(wish, mapping),
+        )
+
+
+def _files(path: Path) -> list[Path]:
+    return [file for file in path.iterdir() if file.is_file()] if path.is_dir() else [path]
+
+
+def _look(wish: Wish) -> Look:
+    """The base model, of the right kind for the method. Raises Refusal."""
+    from engine.hub.fetch import default_cache
+    from engine.hub.look import look
+    from engine.plan.gates import fits
+
+    model = wish.model or (DEFAULT_MASKED if wish.method == "mlm" else DEFAULT_CAUSAL)
+    found = look(model, token=os.environ.get("HF_TOKEN") or None, cache=default_cache())
+    fits(found, wish.method)
+    return found
+
+
+def _valid_rows(wish: Wish, mapping: Mapping[str, str]) -> int | None:
+    if wish.valid is None:
+        return None
+    with checked(wish.valid, wish.method, mapping) as (report, _):
+        return report.methods[wish.method].rows_used
+
+
+@contextmanager
+def checked(path: Path, method: str, mapping: Mapping[str, str]) -> Iterator[tuple[Report, Path]]:
+    """The report on a file and its accepted rows; raises Refusal where the method cannot use it as it stands."""
+    from engine.data.checks import check
+
+    with tempfile.TemporaryDirectory() as folder:
+        arrow = Path(folder) / "rows.arrow"
+        if not path.is_dir():
+            report = check(path, method=method, arrow=arrow, mapping=mapping)
+        else:
+            report = msgspec.json.decode((path / "report.json").read_bytes(), type=Report)
+            if mapping:
+                name = report.file
+                report = check(path / "file", name=name, method=method, arrow=arrow, mapping=mapping)
+            elif (path / "rows.arrow").exists():
+                arrow = path / "rows.arrow"
+        refuse_unusable(report, method, mapping)
+        yield report, arrow
+
+
+def refuse_unusable(report: Report, method: str, mapping: Mapping[str, str]) -> None:
+    fit = report.methods[method]
+    if fit.usable:
+        return
+    missing = fit.missing_columns or (missing_for(method, report.columns, mapping) if not fit.mapping else ())
+    if missing and report.columns:
+        words = f"{method} needs the columns {listed(list(missing))}, and {report.file} has {listed(report.columns)}."
+        raise Refusal(words + " Name them, as in prompt=question text=answer.", "columns")
+    errors = [issue for issue in report.issues if issue.severity == "error"]
+    more = f" There are {len(errors) - 1} more." if len(errors) > 1 else ""
+    first = errors[0].message if errors else "it has no row that can be used."
+    raise Refusal(f"{report.file} cannot be used for {method} yet. {first}{more}", "file")
+
+
+def slot_here() -> Slot:
+    """What this machine would train on: its first GPU, or its processor and memory."""
+    memory_gb = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") / 1e9
+    program = shutil.which("nvidia-smi")
+    if program is None:
+        return Slot("cpu", 0, memory_gb)
+    words = [program, "--query-gpu=memory.total", "--format=csv,noheader,nounits"]
+    try:
+        out = subprocess.run(words, capture_output=True, text=True, timeout=10, check=True).stdout
+        return Slot("gpu", 1, float(out.splitlines()[0]) * 2**20 / 1e9)
+    except (OSError, subprocess.SubprocessError, ValueError, IndexError):
+        return Slot("cpu", 0, memory_gb)
+
+
+def _print(made: Preview) -> None:
+    from rich.console import Console
+    from rich.text import Text
+
+    console = Console(highlight=False, soft_wrap=True)
+    console.print(Text(f"{made.method} on {made.model}", style="bold"))
+    columns = ", ".join(f"{role} = {column}" for role, column in made.mapping.items())
+    rows = f"{made.rows_used:,} rows used, {made.rows_truncated:,} of them cut, {made.rows_dropped:,} dropped, "
+    console.print(Text(f"  {rows}{made.rows_held_out:,} held out; {columns}"))
+    console.print(Text("  tokens: " + ", ".join(f"{name} {count:,}" for name, count in made.tokens.items())))
+    for shown in made.samples:
+        console.print(Text(f"  row {shown.row} ({shown.title}), what is learned in green:", style="dim"))
+        console.print(_marked(shown.text, shown.trained))
+    for name, setting in made.parameters.items():
+        console.print(Text(f"  {name} = {_value(setting)} ({setting.reason})", style="dim"))
+    console.print(Text(f"  {made.estimate.steps:,} steps, about {made.estimate.seconds:,.0f} s"))
+    for note in (made.model_note, *made.estimate.notes):
+        if note:
+            console.print(Text(f"  {note}", style="yellow"))
+
+
+def _value(setting: Setting) -> Value:
+    if isinstance(setting.value, bool):
+        return "on" if setting.value else "off"
+    return setting.value
+
+
+def _marked(text: str, trained: tuple[tuple[int, int], ...]) -> object:
+    """The text with its learned ranges in green; line breaks stay, other invisible characters are escaped."""
+    from rich.text import Text
+
+    marked, at = Text(), 0
+    for start, end in trained:
+        marked.append(_visible(text[at:start]))
+        marked.append(_visible(text[start:end]), style="green")
+        at = end
+    return marked.append(_visible(text[at:]))
+
+
+def _visible(text: str) -> str:
+    return "\n".join(escaped(line) for line in text.split("\n"))
