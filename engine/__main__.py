@@ -20,11 +20,57 @@ def engine() -> None:
 
 
 @app.command()
-def train(folder: Path) -> None:
-    """Train what a run's folder asks for; 0 only when `finished` is the last event."""
-    from engine.work.train import train as work
+def train(
+    what: Annotated[Path, typer.Argument(help="A dataset, a YAML config (ours or AutoTrain's), or a run's folder.")],
+    words: Annotated[list[str] | None, typer.Argument(help="name=value, e.g. epochs=3 or text=answer")] = None,
+    method: str = "",
+    model: str = "",
+    out: Annotated[Path | None, typer.Option(help="The run's folder; left out, a new one in runs/.")] = None,
+) -> None:
+    """Train; 0 only when `finished` is the last event."""
+    if (what / "spec.json").exists():
+        from engine.work.train import train as work
 
-    raise typer.Exit(0 if work(folder) else 1)
+        raise typer.Exit(0 if work(what) else 1)
+    from engine.work.start import new_folder, order_from, start
+
+    order = order_from(what, method, model, words or [])
+    raise typer.Exit(start(order, out or new_folder(order)))
+
+
+@app.command()
+def estimate(
+    what: Annotated[Path, typer.Argument(help="A dataset, or a run's folder.")],
+    words: Annotated[list[str] | None, typer.Argument(help="name=value, e.g. epochs=3 or text=answer")] = None,
+    method: str = "sft",
+    model: str = "",
+    json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+) -> None:
+    """Steps, time and memory of a run on this machine."""
+    from engine.folder import RunFolder
+    from engine.work.estimates import of_dataset, of_run, words_of
+
+    is_run = (what / "spec.json").exists()
+    made = of_run(RunFolder(what)) if is_run else of_dataset(what, method, model, tuple(words or ()))
+    typer.echo(words_of(made, json))
+
+
+@app.command()
+def params(
+    method: str = "sft", json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False
+) -> None:
+    """The parameters of a method: what each does, its range, and its usual value."""
+    from engine.plan.parameters import described
+
+    typer.echo(described(method, json))
+
+
+@app.command()
+def plot(folder: Path, target: Path, title: str = "") -> None:
+    """Draw the loss curve of an attempt's folder as a PNG."""
+    from engine.work.plot import plot as work
+
+    work(folder, target, title)
 
 
 @app.command()

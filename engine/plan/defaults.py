@@ -3,7 +3,6 @@
 `settle` is a list of small rules, one a parameter; each sees what was settled before it.
 """
 
-import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
@@ -12,7 +11,7 @@ from engine.executor import Slot
 from engine.jobs import Value
 from engine.plan.estimate import GB, memory_bytes
 from engine.plan.models import Look
-from engine.plan.parameters import table_for
+from engine.plan.parameters import table_for, word
 
 SMALL = 500_000_000
 """Weights below which a model wants a higher learning rate, and an encoder is trained whole."""
@@ -159,10 +158,4 @@ def plain(settings: Mapping[str, Setting]) -> dict[str, Value]:
 
 
 def lines(settings: Mapping[str, Setting]) -> list[str]:
-    return [f"{name} = {shown(setting.value)} ({setting.reason})" for name, setting in settings.items()]
-
-
-def shown(value: Value) -> str:
-    if isinstance(value, bool):
-        return "on" if value else "off"
-    return f"{value:g}" if isinstance(value, float) and math.isfinite(value) else str(value)
+    return [f"{name} = {word(setting.value)} ({setting.reason})" for name, setting in settings.items()]

@@ -3,6 +3,7 @@
 Names are TRL's where it has one; AutoTrain's names are aliases.
 """
 
+import json
 import math
 import re
 from collections.abc import Mapping, Sequence
@@ -219,3 +220,32 @@ def wrong(parameter: Parameter, text: str, hint: str = "") -> Refusal:
 def complete(method: str, values: Mapping[str, Value]) -> dict[str, Value]:
     """`values` with the table's default for everything that they leave open."""
     return {item.name: values.get(item.name, item.default_for(method)) for item in table_for(method)}
+
+
+def described(method: str, as_json: bool) -> str:
+    """The table of a method for people, a parameter in two lines, or as one JSON object by name."""
+    if method not in EVERY:
+        raise Refusal(f"There is no method {method}: there are {', '.join(EVERY)}.", "method")
+    if as_json:
+        return json.dumps({item.name: facts(item, method) for item in table_for(method)}, indent=2)
+    return "\n".join(
+        f"{item.name} = {word(item.default_for(method))}  ({item.range})\n    {item.sentence}"
+        for item in table_for(method)
+    )
+
+
+def facts(item: Parameter, method: str) -> dict[str, object]:
+    return {
+        "kind": item.kind,
+        "default": item.default_for(method),
+        "range": item.range,
+        "aliases": list(item.aliases),
+        "sentence": item.sentence,
+    }
+
+
+def word(value: Value) -> str:
+    """A value as people write it."""
+    if isinstance(value, bool):
+        return "on" if value else "off"
+    return f"{value:g}" if isinstance(value, float) else str(value)

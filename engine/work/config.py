@@ -1,0 +1,151 @@
+"""What to train, as a YAML file says it: in our words, or in AutoTrain's."""
+
+import os
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from engine.data.types import NEEDS
+from engine.jobs import Value
+from engine.plan.parameters import parse
+from engine.refusal import Refusal
+
+AUTOTRAIN_METHODS = {"llm": "clm", "llm-generic": "clm", **{f"llm-{method}": method for method in NEEDS}}
+AUTOTRAIN_COLUMNS = {"text_column": "text", "prompt_text_column": "prompt", "rejected_text_column": "rejected_text"}
+WITHOUT_EFFECT = frozenset(
+    [
+        "add_eos_token",
+        "auto_find_batch_size",
+        "disable_gradient_checkpointing",
+        "distributed_backend",
+        "eval_strategy",
+        "evaluation_strategy",
+        "log",
+        "max_completion_length",
+        "max_prompt_length",
+        "mixed_precision",
+        "model_ref",
+        "padding",
+        "quantization",
+        "save_total_limit",
+        "target_modules",
+        "trainer",
+        "unsloth",
+        "use_flash_attention_2",
+    ]
+)
+"""AutoTrain's parameters that are decided here without asking: precision, padding, attention, what is kept."""
+SUFFIXES = (".csv", ".jsonl", ".json", ".tsv", ".parquet")
+OURS = ("method", "model", "data", "valid", "columns", "parameters")
+
+
+@dataclass(frozen=True)
+class Order:
+    """What somebody wants trained. `valid` is a second file, or None where `parameters` decide.
+
+    `notes` are sentences about what of the order has no effect.
+    """
+
+    data: Path
+    method: str
+    model: str = ""
+    valid: Path | None = None
+    columns: Mapping[str, str] = field(default_factory=dict)
+    parameters: Mapping[str, Value] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+
+
+def read_config(path: Path) -> Order:
+    """Read a YAML file; paths in it are relative to it. Raises Refusal with the field that is wrong."""
+    try:
+        config = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeError, yaml.YAMLError) as error:
+        raise Refusal(f"{path.name} cannot be read as YAML: {' '.join(str(error).split())}", "config") from None
+    if not isinstance(config, dict):
+        raise Refusal(f"{path.name} holds no settings: write name: value lines, such as method: sft.", "config")
+    config = with_environment(config)
+    return from_autotrain(config, path.parent) if "base_model" in config else from_ours(config, path.parent)
+
+
+def with_environment(value: Any) -> Any:
+    """`${NAME}` in any text becomes what the environment says; an unset name is refused."""
+    if isinstance(value, dict):
+        return {key: with_environment(item) for key, item in value.items() if key != "hub"}
+    if isinstance(value, list):
+        return [with_environment(item) for item in value]
+    return re.sub(r"\$\{(\w+)\}", variable, value) if isinstance(value, str) else value
+
+
+def variable(match: re.Match[str]) -> str:
+    if match[1] not in os.environ:
+        raise Refusal(f"The config names ${{{match[1]}}}, and the environment does not have it.", match[1])
+    return os.environ[match[1]]
+
+
+def from_ours(config: Mapping[str, Any], folder: Path) -> Order:
+    """`method`, `model`, `data`, and if wanted `valid`, `columns`, `parameters`; a run's spec is read too."""
+    method = method_of(config.get("method"), "method")
+    if not config.get("data"):
+        raise Refusal("The config names no data: write data: followed by a file.", "data")
+    model, source = config.get("model") or "", section(config, "train")
+    if isinstance(model, Mapping):
+        model = "@".join(str(model[name]) for name in ("id", "revision") if model.get(name))
+    parameters = parse(section(config, "parameters"), method)
+    valid = config.get("valid")
+    is_file = isinstance(valid, str) and valid.lower().endswith(SUFFIXES)
+    if valid is not None and not is_file and not isinstance(valid, Mapping):
+        parameters |= parse({"valid": valid}, method)
+    columns = section(config, "columns") or source.get("mapping") or {}
+    return Order(
+        folder / str(config["data"]), method, str(model), folder / str(valid) if is_file else None, columns, parameters
+    )
+
+
+def from_autotrain(config: Mapping[str, Any], folder: Path) -> Order:
+    """AutoTrain's file for the language model tasks; what has no effect here is noted, `hub` is not read."""
+    method = method_of(AUTOTRAIN_METHODS.get(str(config.get("task")), config.get("task")), "task")
+    data, given = section(config, "data"), section(config, "params")
+    if not data.get("path"):
+        raise Refusal("The config names no data: write data: path: followed by a file or a folder.", "data")
+    notes = tuple(f"`{name}` has no effect here." for name in given if name in WITHOUT_EFFECT)
+    kept = {name: value for name, value in given.items() if name not in WITHOUT_EFFECT and value not in (None, -1)}
+    if "block_size" in kept:
+        kept.pop("model_max_length", None)
+    if data.get("chat_template") is not None and method not in ("clm", "mlm"):
+        kept["template"] = data["chat_template"]
+    wanted = section(data, "column_mapping")
+    columns = {role: str(wanted[name]) for name, role in AUTOTRAIN_COLUMNS.items() if wanted.get(name)}
+    columns = {role: column for role, column in columns.items() if role in NEEDS[method]}
+    path = folder / str(data["path"])
+    valid = split_file(path, str(data["valid_split"])) if data.get("valid_split") else None
+    train = split_file(path, str(data.get("train_split") or "train"))
+    return Order(train, method, str(config["base_model"]), valid, columns, parse(kept, method), notes)
+
+
+def section(config: Mapping[str, Any], name: str) -> dict[str, Any]:
+    found = config.get(name) or {}
+    if not isinstance(found, dict):
+        raise Refusal(f"`{name}` in the config should hold name: value lines.", name)
+    return found
+
+
+def method_of(word: object, field_name: str) -> str:
+    if word not in NEEDS:
+        raise Refusal(f"`{field_name}: {word}` is no method: there are {', '.join(NEEDS)}.", field_name)
+    return str(word)
+
+
+def split_file(path: Path, split: str) -> Path:
+    """The file of a split in AutoTrain's folder, or the file itself. Datasets of the Hub are not read here."""
+    if not path.is_dir():
+        if path.suffix.lower() not in SUFFIXES and not path.exists():
+            raise Refusal(f"There is no file or folder {path.name}; a dataset of the Hub is downloaded first.", "data")
+        return path
+    found = next((path / f"{split}{suffix}" for suffix in SUFFIXES if (path / f"{split}{suffix}").exists()), None)
+    if found is None:
+        raise Refusal(f"The folder {path.name} has no {split}.csv or {split}.jsonl.", "data")
+    return found
