@@ -51,7 +51,7 @@ def begin(run: Run, attempt: str, now: float) -> Run:
 
 def apply(run: Run, event: Event, now: float) -> Run:
     """The run after `event`. What a run that is over, or another attempt, still says changes nothing."""
-    is_ours = (event.run, event.attempt) == (run.id, run.attempt)
+    is_ours = run.attempt != "" and (event.run, event.attempt) == (run.id, run.attempt)
     if run.status.is_over or not is_ours or event.seq <= run.cursor:
         return run
     change = CHANGES.get(event.kind)
