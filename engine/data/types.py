@@ -119,7 +119,7 @@ class Preview:
     samples: tuple[Sample, ...]
     as_conversation: bool
     alternative: str
-    unescape: tuple[str, str] | tuple[()]
+    unescape: tuple[str, ...]
     join: str
     parameters: Mapping[str, Setting]
     estimate: Estimate
