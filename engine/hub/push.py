@@ -118,8 +118,14 @@ def claim(pushing: Pushing, wish: str, is_exact: bool) -> tuple[str, ModelInfo]:
 def claim_one(pushing: Pushing, repo: str, is_ours: bool) -> ModelInfo | None:
     """What the repo holds, if it could be made now or was made by this run before; None where it is somebody else's."""
     pushing.log.write("phase", phase="creating", repo=repo)  # before it is asked for: the answer may get lost
-    is_new = pushing.call(lambda: create(pushing, repo))
-    if is_new or is_ours:
+    asked = []
+
+    def ask() -> bool:
+        asked.append(repo)
+        return create(pushing, repo)
+
+    is_new = pushing.call(ask)
+    if is_new or is_ours or len(asked) > 1:
         head = pushing.call(lambda: pushing.api.model_info(repo, files_metadata=True))
         if is_new or is_untouched(head) or has_our_commit(pushing, repo):
             check_visibility(pushing, repo, head)
