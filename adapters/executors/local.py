@@ -55,6 +55,10 @@ installed the bot."""
 SECRET = re.compile(r"(TOKEN|SECRET|PASSWORD|KEY)$")
 
 
+LEFT_TO_ANOTHER, BROKEN = 0, -1
+"""What stands for the pid of a runner that ended without a record: well, since another one has the attempt, or not."""
+
+
 class LocalExecutor:
     """PORT Executor, on this machine.
 
@@ -148,16 +152,18 @@ class LocalExecutor:
         return self.root / handle.id
 
     def _is_running(self, handle: Handle) -> bool:
-        """Whether the runner that this object started still runs; buries it if not."""
-        pid = self._runners.get(handle, 0)
-        if pid and os.waitpid(pid, os.WNOHANG)[0]:
-            self._runners[handle] = pid = 0
-        return pid > 0
+        """Whether the runner that this object started still runs; buries it if not, and keeps how it ended."""
+        pid = self._runners.get(handle, LEFT_TO_ANOTHER)
+        if pid > 0:
+            buried, status = os.waitpid(pid, os.WNOHANG)
+            if buried:
+                self._runners[handle] = LEFT_TO_ANOTHER if status == 0 else BROKEN
+        return self._runners.get(handle, LEFT_TO_ANOTHER) > 0
 
     def _gone(self, handle: Handle, runner: Record | None) -> Phase:
         """What can be said of an attempt whose runner does not run and left no exit record."""
-        if runner is None and handle not in self._runners:
-            return Phase("pending", detail="it was not started yet")
+        if runner is None and self._runners.get(handle, LEFT_TO_ANOTHER) == LEFT_TO_ANOTHER:
+            return Phase("pending", detail="its runner has not said yet who it is")
         for pid in processes_of(self._folder(handle)):
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)

@@ -70,6 +70,8 @@ class Scheduler:
     async def start(self) -> None:
         # That a tick took longer than its interval is no news.
         logging.getLogger("apscheduler").setLevel(logging.ERROR)
+        for cut_off in self.root.glob(".*-*"):
+            shutil.rmtree(cut_off)
         self._clock.start()
 
     async def stop(self) -> None:
@@ -158,31 +160,32 @@ class Scheduler:
         return sum(self._side(tried.kind) is side for tried in outstanding) < len(side.slots())
 
     async def _start(self, run: Run, kind: str, now: float) -> Tried | None:
-        if not run.attempt:
-            await asyncio.to_thread(self._make_folder, run)
-        tried = await self.database.write(self._begin, run.id, kind, now)
+        prepared = None if run.attempt else await asyncio.to_thread(self._prepare, run)
+        tried = await self.database.write(self._begin, run.id, kind, prepared, now)
         if tried:
             await self._submit(self._attempt(tried), tried.handle)
+        elif prepared:
+            shutil.rmtree(prepared)
         return tried
 
-    def _make_folder(self, run: Run) -> None:
-        """A new folder for a run; one of that name can only be of another database, or a beginning that was cut off."""
-        folder = RunFolder(self.root / run.id)
+    def _prepare(self, run: Run) -> Path:
+        """A new run's folder, under a name of its own until the run's beginning is stored."""
+        folder = RunFolder(self.root / f".{run.id}-{time.time_ns()}")
         try:
-            if folder.attempts.exists():
-                folder.path.rename(folder.path.with_name(f"{run.id}.old-{time.time_ns()}"))
-            shutil.rmtree(folder.path, ignore_errors=True)
             folder.data.mkdir(parents=True)
             self.link(run, folder)
             folder.write_spec(run.spec)
         except OSError as error:
             raise Refusal(f"The run's folder could not be written: {error.strerror}.") from error
+        return folder.path
 
-    def _begin(self, db: Connection, run_id: str, kind: str, now: float) -> Tried | None:
+    def _begin(self, db: Connection, run_id: str, kind: str, prepared: Path | None, now: float) -> Tried | None:
         """Store the next attempt, unless the run has changed meanwhile so that it is not due any more."""
         run = store.run(db, run_id)
         if run is None or life.next_step(run) != kind:
             return None
+        if prepared:
+            put_in_place(prepared, self.root / run_id)
         number = 1 + sum(tried.kind == kind for tried in store.attempts(db, run_id))
         attempt = Attempt(run_id, kind, number, self.root / run_id)
         handle = self._side(kind).handle_for(attempt)
@@ -196,6 +199,13 @@ class Scheduler:
 
     def _attempt(self, tried: Tried) -> Attempt:
         return Attempt(tried.run, tried.kind, tried.number, self.root / tried.run)
+
+
+def put_in_place(prepared: Path, folder: Path) -> None:
+    """A folder of that name can only be of another database, or of a beginning that was cut off: it goes aside."""
+    if folder.exists():
+        folder.rename(folder.with_name(f"{folder.name}.old-{time.time_ns()}"))
+    prepared.rename(folder)
 
 
 def is_gone(phase: Phase) -> bool:

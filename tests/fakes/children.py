@@ -89,6 +89,11 @@ def has_a_grandchild(log: Reports) -> int:
     return works(log)
 
 
+def has_an_orphan(log: Reports) -> int:
+    subprocess.run(["/bin/sh", "-c", "setsid sleep 61 & true"], check=True)
+    return works(log)
+
+
 def prints_a_lot(log: Reports) -> int:
     for number in range(300_000):
         sys.stdout.write(f"line {number} of very many that nobody reads\n")
@@ -122,7 +127,7 @@ PLAYS = {
     play.__name__: play
     for play in (
         *(reports, works, breaks, leaves_early, is_killed, ignores_the_wish),
-        *(leaves_a_grandchild, has_a_grandchild, prints_a_lot, allocates, looks_around, by_method),
+        *(leaves_a_grandchild, has_a_grandchild, has_an_orphan, prints_a_lot, allocates, looks_around, by_method),
     )
 }
 

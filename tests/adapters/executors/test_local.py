@@ -1,6 +1,7 @@
 """Attempts on this machine, with real processes."""
 
 import asyncio
+import fcntl
 import json
 import os
 import signal
@@ -177,6 +178,19 @@ async def test_a_line_that_a_full_disk_cut_is_passed_over(stage: Stage) -> None:
     lines = path.read_text().splitlines(keepends=True)
     path.write_text(lines[0] + lines[1][:20] + "\n" + "".join(lines[2:]) + '{"v": 1, "run"')
     assert [event.seq for event in await stage.new().events(handle, 0)] == [1, 3, 4, 5]
+
+
+async def test_a_runner_that_left_the_attempt_to_another_is_not_taken_for_broken(stage: Stage) -> None:
+    executor, attempt = stage.new(), stage.attempt("reports")
+    handle = executor.handle_for(attempt)
+    attempt.folder.mkdir(parents=True)
+    with (attempt.folder / "runner.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        await executor.submit(attempt, handle)
+        await is_deserted(attempt.folder)
+        assert (await executor.observe(handle)).name == "pending"
+    await stage.new().submit(attempt, handle)
+    assert (await ended(executor, handle)).code == 0
 
 
 async def test_two_submits_at_once_start_one_child(stage: Stage) -> None:

@@ -1,5 +1,6 @@
 """The runner around a child, with real processes that behave badly."""
 
+import fcntl
 import json
 import os
 import subprocess
@@ -107,6 +108,22 @@ def test_a_second_runner_on_the_same_attempt_does_nothing(runner: Runners) -> No
     third = runner("works")
     third.process.wait(PATIENCE_S)
     assert third.kinds().count("started") == 1
+
+
+def test_a_runner_that_does_not_get_the_lock_does_nothing(tmp_path: Path) -> None:
+    with (tmp_path / "runner.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        argv = [sys.executable, "-m", "engine.work.runner", str(tmp_path), "--", "/bin/true"]
+        subprocess.run(argv, cwd=ROOT, check=True)
+    assert [path.name for path in tmp_path.iterdir()] == ["runner.lock"]
+
+
+def test_orphans_of_the_child_belong_to_the_runner(runner: Runners) -> None:
+    one = runner("has_an_orphan")
+    one.wait_for("step")
+    orphans = [pid for pid in processes_of(one.folder) if (Path("/proc") / str(pid) / "comm").read_text() == "sleep\n"]
+    parents = [(Path("/proc") / str(pid) / "stat").read_text().rpartition(")")[2].split()[1] for pid in orphans]
+    assert parents == [str(one.process.pid)]
 
 
 def test_a_child_that_hears_the_wish_ends_by_itself(runner: Runners) -> None:

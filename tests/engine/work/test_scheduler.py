@@ -134,6 +134,13 @@ async def test_a_folder_that_another_database_left_is_moved_aside(house: House, 
     assert len(list((tmp_path / "runs").glob("1.old-*/attempts/fetch-1/exit.json"))) == 1
 
 
+async def test_a_beginning_that_was_cut_off_is_cleared_away(house: House, tmp_path: Path) -> None:
+    (tmp_path / "runs" / ".1-123" / "data").mkdir(parents=True)
+    await house.scheduler.start()
+    await house.scheduler.stop()
+    assert list((tmp_path / "runs").iterdir()) == []
+
+
 async def test_rows_that_are_gone_fail_the_run_and_say_what_to_do(house: House) -> None:
     await house.queue(replace(SPEC, train=Source("lost.csv", "b" * 64, {})))
     run = await house.tick()
@@ -288,6 +295,7 @@ async def test_two_schedulers_on_one_database_start_each_child_once(house: House
     attempts = await house.database.read(store.attempts, "1")
     assert [tried.name for tried in attempts] == ["fetch-1"]
     assert list(house.ours.children) == [attempts[0].handle]
+    assert [path.name for path in (house.folder / "runs").iterdir()] == ["1"]
 
 
 async def test_after_a_restart_the_run_goes_on_where_it_was(house: House) -> None:
