@@ -5,6 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from bot.chat import Button, Message, Table
 from bot.wording.numbers import count, duration, number, size
 from engine.data.types import NEEDS, Issue, Preview, Report, Sample, Setting
+from engine.jobs import Value
 
 MAX_GROUPS = 15
 MAX_SAMPLE = 700
@@ -225,8 +226,16 @@ def _choices(draft: str, preview: Preview) -> Iterable[Button]:
 
 
 def _settings(settings: Mapping[str, Setting]) -> Table:
-    rows = tuple((name, str(setting.value), setting.reason) for name, setting in settings.items() if setting.reason)
+    """The parameters that were chosen for these rows, this model and this machine; the usual ones are left out."""
+    chosen = {name: setting for name, setting in settings.items() if setting.reason not in ("", "usual")}
+    rows = tuple((name, value(setting.value), setting.reason) for name, setting in chosen.items())
     return Table(("Parameter", "Value", "Why"), rows)
+
+
+def value(of: Value) -> str:
+    if isinstance(of, bool):
+        return "on" if of else "off"
+    return f"{of:g}" if isinstance(of, float) else str(of)
 
 
 def taken(key: str, was: str) -> Message:

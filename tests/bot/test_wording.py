@@ -77,7 +77,7 @@ def a_preview(**changes: object) -> Preview:
         rows_held_out=10, tokens={"total": 12000, "median": 90, "p95": 200, "max": 400},
         samples=(Sample("first", 1, "<s>user hi assistant hello", ((17, 26),)),), as_conversation=True,
         alternative="user: hi", unescape=("a\\nb", "a\nb"), join="",
-        parameters={"epochs": Setting(2.0, "90 rows"), "seed": Setting(42)}, estimate=Estimate(60, 240.0, 1.5),
+        parameters={"epochs": Setting(2.0, "90 rows"), "seed": Setting(42, "usual")}, estimate=Estimate(60, 240.0, 1.5),
     )  # fmt: skip
     return replace(preview, **changes)  # type: ignore[arg-type]  # the test's own changes
 
@@ -87,7 +87,7 @@ def test_a_plan_shows_what_is_trained_and_offers_the_other_readings() -> None:
     assert "⟦assistant⟧" not in message.code and "<s>user hi assis⟦" not in message.code
     assert "⟦" in message.code and "⟧" in message.code
     assert [button.label for button in message.buttons] == ["Start", "Train as plain text", "Unescape \\n", "Discard"]
-    assert message.table and message.table.rows == (("epochs", "2.0", "90 rows"),)
+    assert message.table and message.table.rows == (("epochs", "2", "90 rows"),)
     assert "10 held out" in dict(message.fields)["Used"] and "3 cut at max_length" in dict(message.fields)["Used"]
 
 

@@ -2,14 +2,15 @@
 
 import asyncio
 import contextlib
-import os
+import math
 import re
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from pathlib import Path
 
 from pydantic import SecretStr
+from safetensors.numpy import load_file, save_file
 
 from bot.app import App, make
 from bot.chat import Command, Message, Person, Place, Press, Upload
@@ -37,7 +38,7 @@ def hub(folder: Path) -> Iterator[tuple[str, str]]:
         assert found
         token = (folder / "hub" / "token").read_text().strip()
         api = connect(token, found[0])
-        for name, make_model in (("mini", make_causal), ("mini-masked", make_masked)):
+        for name, make_model in (("mini", make_causal), ("mini-masked", make_masked), ("mini-nan", make_poisoned)):
             api.create_repo(f"local/{name}")
             api.upload_folder(repo_id=f"local/{name}", folder_path=make_model(folder / name, TEXTS))
         yield found[0], token
@@ -46,6 +47,15 @@ def hub(folder: Path) -> Iterator[tuple[str, str]]:
         process.wait(10)
         if process.stdout:
             process.stdout.close()
+
+
+def make_poisoned(folder: Path, texts: Sequence[str]) -> Path:
+    """A tiny model with one weight that is no number, so that its first loss is none either."""
+    file = make_causal(folder, texts) / "model.safetensors"
+    weights = load_file(file)
+    next(iter(weights.values())).flat[0] = math.nan
+    save_file(weights, file, {"format": "pt"})
+    return folder
 
 
 def settings(folder: Path, endpoint: str, token: str) -> Settings:
@@ -123,12 +133,12 @@ async def house(chosen: Settings, server: Server | None = None) -> AsyncIterator
         await asyncio.gather(serving, return_exceptions=True)
 
 
-def children_of(word: str) -> list[int]:
-    """The processes whose command line holds `word`."""
+def trainers(runs: Path) -> list[int]:
+    """The training children of the runs in this folder, without the runners around them."""
     found = []
     for folder in Path("/proc").glob("[0-9]*"):
         with contextlib.suppress(OSError):
             line = (folder / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
-            if word in line and int(folder.name) != os.getpid():
+            if f"engine train {runs.resolve()}" in line and "engine.work.runner" not in line:
                 found.append(int(folder.name))
     return found

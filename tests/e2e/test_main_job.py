@@ -10,7 +10,7 @@ import pytest
 
 from bot.settings import Settings
 from engine.hub.client import connect
-from tests.e2e.house import ANN, TEAM, THREAD, children_of, house, hub, settings
+from tests.e2e.house import ANN, TEAM, THREAD, house, hub, settings, trainers
 
 ROWS = [f"human: what is item {n}? \\n bot: item {n} is number {n} of threadtune." for n in range(24)]
 FACTS = "text\n" + "".join(f'"{row}"\n' for row in ROWS)
@@ -75,8 +75,8 @@ async def test_a_killed_training_says_why_and_the_bot_lives_on(chosen: Settings)
         await room.drops("facts.csv", FACTS)
         room.presses(await room.plans("sft max_steps=5000 max_length=64 valid=off"), "Start")
         await room.sees(lambda message: message.key == "run/1/live" and "step" in message.text, 120)
-        for process in children_of(f"engine train {chosen.runs.resolve() / '1'}") or children_of("engine train"):
-            os.kill(process, signal.SIGKILL)
+        (trainer,) = trainers(chosen.runs)
+        os.kill(trainer, signal.SIGKILL)
         final = await room.ends()
         assert final.title == "Run 1 failed"
         assert "killed" in final.text and "memory" in final.text
@@ -86,11 +86,10 @@ async def test_a_killed_training_says_why_and_the_bot_lives_on(chosen: Settings)
 async def test_a_loss_that_is_no_number_ends_the_run_with_its_reason(chosen: Settings) -> None:
     async with house(chosen) as room:
         await room.drops("facts.csv", FACTS)
-        words = "sft max_steps=200 max_length=64 valid=off lora=off lr=1 max_grad_norm=0 warmup_ratio=0"
-        room.presses(await room.plans(words), "Start")
+        room.presses(await room.plans(f"sft model=local/mini-nan {FAST}"), "Start")
         final = await room.ends()
         assert final.title == "Run 1 failed"
-        assert "NaN" in final.text or "finite" in final.text
+        assert "no longer a number" in final.text
 
 
 @pytest.mark.parametrize(
