@@ -156,7 +156,9 @@ class _Check:
         for prompt, answer in columns_.PAIRS:
             if prompt in self.columns and answer in self.columns:
                 return f" To use what is there: prompt={prompt} text={answer}."
-        return " Training needs `text`; or `prompt`, `text`, `rejected_text`; or `messages`."
+        is_headless = self.reading.shape.format == "csv" and not any(" " not in name for name in self.columns)
+        hint = " Is the header missing?" if is_headless or any(name.isdigit() for name in self.columns) else ""
+        return hint + " Training needs `text`; or `prompt`, `text`, `rejected_text`; or `messages`."
 
     def _report_near_misses(self, line: int | None) -> None:
         """A file that some method can use may still have meant another one."""

@@ -67,6 +67,8 @@ class CellChecks:
                 bad |= self._bad_text(record, name)
         for name in self.lists:
             bad |= self._bad_list(record, name)
+        if self.texts and cells.get(self.texts[0]) == self.texts[0] and list(cells.values()) == list(cells):
+            self.add("repeated_header", "The header stands here again.", line=record.line, row=record.row)
         if cells.keys() != self.columns:
             self._check_keys(record)
         try:

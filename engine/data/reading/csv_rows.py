@@ -145,6 +145,9 @@ class CsvReading:
             self._feeder.go_back_to_second()
 
     def _is_a_row(self, line: str) -> bool:
+        """Whether a line by itself is a whole row; half a quoted cell has an odd number of quotes."""
+        if line.count('"') % 2:
+            return False
         try:
             cells = next(csv.reader([line], delimiter=self.delimiter, strict=True), [])
         except csv.Error:

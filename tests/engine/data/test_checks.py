@@ -1,0 +1,283 @@
+"""Every code of an issue is found where it is, with its line, and what is fine is left alone."""
+
+import gzip
+import io
+import struct
+import zipfile
+from pathlib import Path
+
+import pyarrow as pa
+import pytest
+
+from engine.data.checks import check
+from engine.data.checks.grouping import group
+from engine.data.findings import CELL_ERRORS, COLUMN_ERRORS, FILE_ERRORS, NOTES, WARNINGS, severity
+from engine.data.types import NEEDS, Issue
+from engine.refusal import Refusal
+from tests.engine.data.tables import DPO, SFT, TABLES, read_jsonl, write_csv, write_jsonl
+
+ROW = b'{"text":"good"}\n'
+CHAT = b'{"messages":[{"role":"user","content":"hi"},{"role":"%s","content":"%s"}]}\n'
+KEY = "hf_" + "a1B2c3D4e5" * 4
+
+
+def zipped(*names: str) -> bytes:
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, "w") as archive:
+        for name in names:
+            archive.writestr(name, "text\na\n")
+    return file.getvalue()
+
+
+CASES: dict[str, tuple[str, bytes, int | None]] = {
+    "empty_file": ("a.csv", b"", None),
+    "no_rows": ("a.csv", b"text\n", 1),
+    "not_text": ("a.csv", b"\x89PNG\r\n\x1a\n", None),
+    "web_page": ("a.csv", b"<!DOCTYPE html><title>Sign in</title>", None),
+    "bad_archive": ("a.zip", zipped("a.csv", "b.csv"), None),
+    "too_large": ("a.csv.gz", gzip.compress(b"text\n" + (b"a" * 60_000 + b"\n") * 1_200, 1), None),
+    "encoding": ("a.csv", "text\na\ncafé\n".encode("cp1252"), 3),
+    "mixed_encoding": ("a.csv", "text\ncafé\n".encode() + "thé\n".encode("latin-1"), 3),
+    "nul": ("a.csv", b"text\na\nb\0c\n", 3),
+    "line_too_long": ("a.jsonl", ROW + b'{"text":"' + b"a" * 17_000_000, 2),
+    "unclosed_quote": ("a.csv", b'text\na\n"b\nc\n', 3),
+    "bad_quote": ("a.csv", b'text\na\n"b"c\nd\n', 3),
+    "stray_quote": ("a.csv", b'prompt,text\na,b\na 5" pipe,b\n', 3),
+    "too_wide": ("a.csv", b"text\na\nb,c\n", 3),
+    "too_narrow": ("a.csv", b"prompt,text\na,b\nc\n", 3),
+    "bad_json": ("a.jsonl", ROW + b'{"text":"a",}\n', 2),
+    "not_an_object": ("a.jsonl", ROW + b'["a"]\n', 2),
+    "too_many_columns": ("a.csv", b"text," + b",".join(b"c%d" % i for i in range(64)) + b"\n", 1),
+    "duplicate_column": ("a.csv", b"text,text\na,b\n", 1),
+    "empty_column_name": ("a.csv", b"text,\na,b\n", 1),
+    "missing_column": ("a.csv", b"prompt,rejected_text\na,b\n", 1),
+    "misspelt_column": ("a.csv", b"prompt,txet,rejected_text\na,b,c\n", 1),
+    "empty_cell": ("a.csv", b"prompt,text\na,b\nc,\n", 3),
+    "wrong_type": ("a.jsonl", ROW + b'{"text":7}\n', 2),
+    "missing_key": ("a.jsonl", ROW + b'{"other":"a"}\n', 2),
+    "bad_messages": ("a.jsonl", CHAT % (b"assistant", b"yo") + CHAT % (b"nobody", b"yo"), 2),
+    "blank_cell": ("a.csv", b"prompt,text\na,b\nc,  \n", 3),
+    "inner_quote": ("a.csv", b'prompt,text\na,b\nsay "hi" now,b\n', 3),
+    "literal_newline": ("a.csv", b"text\na\nhuman: a \\n bot: b\n", 3),
+    "equal_pair": ("a.csv", b"text,rejected_text\na,b\nc,c\n", 3),
+    "duplicate_row": ("a.csv", b"text\na\nb\na\n", 4),
+    "few_rows": ("a.csv", b"text\na\n", None),
+    "control_character": ("a.csv", b"text\na\nb\x1b[31m\n", 3),
+    "bidi_character": ("a.csv", "text\na\nb\u202etxt\n".encode(), 3),
+    "secret": ("a.csv", f"text\na\nmy key is {KEY}\n".encode(), 3),
+    "repeated_header": ("a.csv", b"prompt,text\na,b\nprompt,text\n", 3),
+    "late_column": ("a.jsonl", ROW * 1_000 + b'{"text":"a","note":"b"}\n', 1_001),
+    "empty_turn": ("a.jsonl", CHAT % (b"assistant", b"yo") + CHAT % (b"assistant", b""), 2),
+    "turn_order": (
+        "a.jsonl",
+        CHAT % (b"assistant", b"yo") + b'{"messages":[{"role":"assistant","content":"a"}]}\n',
+        2,
+    ),
+    "blank_line": ("a.csv", b"text\na\n\nb\n", None),
+    "unused_column": ("a.csv", b"text,comment\na,b\n", None),
+}
+ELSEWHERE = {"unreadable"}
+"""Only the command line finds these: the file itself is out of reach."""
+
+
+def found(folder: Path, name: str, content: bytes) -> list[Issue]:
+    path = folder / name
+    path.write_bytes(content)
+    return list(check(path).issues)
+
+
+@pytest.mark.parametrize("code", CASES)
+def test_a_fault_is_found_at_its_line(code: str, tmp_path: Path) -> None:
+    name, content, line = CASES[code]
+    issues = [issue for issue in found(tmp_path, name, content) if issue.code == code]
+    assert [issue.line for issue in issues] == [line]
+    assert issues[0].severity == severity(code)
+    assert len(issues[0].message) <= 300 and issues[0].message.isprintable()
+    if line is not None:
+        assert issues[0].message.startswith(f"Line {line}: ")
+
+
+def test_every_code_has_a_case() -> None:
+    codes = CELL_ERRORS | COLUMN_ERRORS | FILE_ERRORS | WARNINGS | NOTES
+    assert set(CASES) | ELSEWHERE == codes
+
+
+@pytest.mark.parametrize("method", TABLES)
+@pytest.mark.parametrize("write", [write_csv, write_jsonl])
+def test_the_tables_of_autotrains_page_are_used_as_they_stand(method: str, write: object, tmp_path: Path) -> None:
+    assert callable(write)
+    path = write(tmp_path / "data", TABLES[method])
+    report = check(path, method=method, rows=tmp_path / "rows.jsonl")
+    fit = report.methods[method]
+    assert fit.usable and fit.rows_used == len(TABLES[method]) and fit.rows_dropped == 0
+    assert read_jsonl(tmp_path / "rows.jsonl") == list(TABLES[method])
+    assert not [issue for issue in report.issues if issue.severity == "error"]
+
+
+def test_all_faults_come_at_once(tmp_path: Path) -> None:
+    text = 'prompt,text\na,b\n"x,y\nc,d,e\nf,\n"g","h\nh"\ni\nj,"k"l\nm,n\n'
+    issues = found(tmp_path, "a.csv", text.encode())
+    places = {(issue.code, issue.line) for issue in issues if issue.severity == "error"}
+    assert places == {
+        ("unclosed_quote", 3),
+        ("too_wide", 4),
+        ("empty_cell", 5),
+        ("too_narrow", 8),
+        ("bad_quote", 9),
+    }
+
+
+def test_a_fault_in_a_long_cell_is_not_taken_for_more_faults(tmp_path: Path) -> None:
+    text = 'prompt,text\na,b\n"one\ntwo\nthree"x,y\nc,d\n'
+    errors = [issue for issue in found(tmp_path, "a.csv", text.encode()) if issue.severity == "error"]
+    assert [(issue.code, issue.line) for issue in errors] == [("unclosed_quote", 3)]
+
+
+def test_every_row_one_cell_too_wide_is_an_error_in_every_row(tmp_path: Path) -> None:
+    issues = found(tmp_path, "a.csv", b"prompt,text,rejected_text\na,b,c,\nd,e,f,\n")
+    assert [issue.line for issue in issues if issue.code == "too_wide"] == [2, 3]
+
+
+def test_lines_are_physical_and_rows_are_counted_from_one(tmp_path: Path) -> None:
+    issues = found(tmp_path, "a.csv", b'prompt,text\n"a\nb\nc",d\n\ne,\n')
+    assert [(issue.line, issue.row) for issue in issues if issue.code == "empty_cell"] == [(6, 2)]
+
+
+@pytest.mark.parametrize("value", ["NA", "null", "None", "nan", "007", "1.0", "true", "2020-01-01", " a "])
+@pytest.mark.parametrize("write", [write_csv, write_jsonl])
+def test_a_value_stays_the_string_in_the_file(value: str, write: object, tmp_path: Path) -> None:
+    assert callable(write)
+    path = write(tmp_path / "data", [{"prompt": value, "text": value}])
+    check(path, rows=tmp_path / "rows.jsonl", arrow=tmp_path / "rows.arrow")
+    assert read_jsonl(tmp_path / "rows.jsonl") == [{"prompt": value, "text": value}]
+    with pa.memory_map(str(tmp_path / "rows.arrow")) as file:
+        assert pa.ipc.open_stream(file).read_all().to_pylist() == [{"prompt": value, "text": value}]
+
+
+@pytest.mark.parametrize("delimiter", list(",;\t|"))
+def test_the_delimiter_is_told_from_the_content(delimiter: str, tmp_path: Path) -> None:
+    report = check(write_csv(tmp_path / "a.csv", DPO, delimiter))
+    assert report.delimiter == delimiter and report.methods["dpo"].usable
+
+
+@pytest.mark.parametrize("name", ["a.csv", "a.jsonl", "a.txt", "a"])
+def test_the_content_decides_and_not_the_name(name: str, tmp_path: Path) -> None:
+    assert check(write_csv(tmp_path / name, DPO)).format == "csv"
+    assert check(write_jsonl(tmp_path / name, DPO)).format == "jsonl"
+
+
+def test_a_json_array_is_read_row_by_row_with_its_lines(tmp_path: Path) -> None:
+    issues = found(tmp_path, "a.json", b'[\n{"text":"a"},\n{"text":7},\n{"text":"b"}\n]\n')
+    assert [(issue.code, issue.line) for issue in issues if issue.severity == "error"] == [("wrong_type", 3)]
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-16-le", "utf-16-be", "utf-32"])
+def test_another_encoding_is_named_with_a_snippet(encoding: str, tmp_path: Path) -> None:
+    issues = found(tmp_path, "a.csv", "text\nhello\n".encode(encoding))
+    assert [issue.fix for issue in issues] == ["convert_encoding"]
+    assert "UTF-" in issues[0].message and "`text`" in issues[0].message
+
+
+@pytest.mark.parametrize("pack", [gzip.compress, lambda data: zipped_bytes(data)])
+def test_one_compressed_file_is_read(pack: object, tmp_path: Path) -> None:
+    assert callable(pack)
+    path = tmp_path / "a.csv.gz"
+    path.write_bytes(pack(b"text\na\nb\n"))
+    assert check(path).methods["sft"].rows_used == 2
+
+
+def zipped_bytes(data: bytes) -> bytes:
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("a.csv", data)
+    return file.getvalue()
+
+
+def test_a_damaged_archive_is_said_to_be_one(tmp_path: Path) -> None:
+    whole = gzip.compress(b"text\na\n")
+    damaged = whole[:-8] + struct.pack("<II", 1, 2)
+    assert [issue.code for issue in found(tmp_path, "a.csv.gz", damaged)] == ["bad_archive"]
+    assert [issue.code for issue in found(tmp_path, "b.csv.gz", whole[:-9])] == ["bad_archive"]
+
+
+def test_a_secret_is_counted_and_never_repeated(tmp_path: Path) -> None:
+    path = tmp_path / "a.csv"
+    path.write_text(f"text\nmy key is {KEY}\nxoxb-1234567890-abc\n")
+    report = check(path)
+    assert report.stats["secrets"] == {"Hugging Face token": 1, "Slack token": 1}
+    assert not any(KEY[:12] in issue.message for issue in report.issues)
+
+
+@pytest.mark.parametrize(
+    ("header", "mapping"),
+    [
+        ("prompt,completion", {"prompt": "prompt", "text": "completion"}),
+        ("question,answer", {"prompt": "question", "text": "answer"}),
+        ("instruction,input,output", {"prompt": "instruction", "text": "output", "input": "input"}),
+    ],
+)
+def test_usual_names_are_read_for_what_they_mean(header: str, mapping: dict[str, str], tmp_path: Path) -> None:
+    path = tmp_path / "a.csv"
+    path.write_text(header + "\n" + ",".join("abc"[: header.count(",") + 1]) + "\n")
+    assert check(path).methods["sft"].mapping == mapping
+
+
+def test_usual_names_beside_unknown_ones_are_only_suggested(tmp_path: Path) -> None:
+    path = tmp_path / "a.csv"
+    path.write_text("question,answer,bad_answer\na,b,c\n")
+    report = check(path)
+    assert not any(fit.usable for fit in report.methods.values())
+    assert "prompt=question text=answer" in report.issues[0].message
+    chosen = check(path, mapping={"prompt": "question", "text": "answer", "rejected_text": "bad_answer"})
+    assert chosen.methods["dpo"].usable and chosen.methods["sft"].usable
+
+
+def test_trls_own_columns_are_read(tmp_path: Path) -> None:
+    rows = [{"prompt": "a", "chosen": "b", "rejected": "c"}]
+    fits = check(write_jsonl(tmp_path / "a.jsonl", rows)).methods
+    assert fits["dpo"].mapping == {"prompt": "prompt", "text": "chosen", "rejected_text": "rejected"}
+    turns = [{"role": "user", "content": "a"}, {"role": "assistant", "content": "b"}]
+    worse = [turns[0], {"role": "assistant", "content": "c"}]
+    lists = check(write_jsonl(tmp_path / "b.jsonl", [{"chosen": turns, "rejected": worse}]))
+    assert lists.methods["dpo"].usable and lists.type == "preference, conversational"
+
+
+def test_only_the_columns_of_the_method_matter(tmp_path: Path) -> None:
+    path = tmp_path / "a.csv"
+    path.write_text("prompt,text,rejected_text\na,b,\nd,e,f\n")
+    report = check(path)
+    assert report.methods["sft"].usable and not report.methods["dpo"].usable
+    assert report.methods["dpo"].rows_dropped == 1
+    assert [issue.code for issue in check(path, method="sft").issues if issue.severity == "error"] == []
+
+
+def test_a_wrong_method_is_refused_with_the_right_word(tmp_path: Path) -> None:
+    with pytest.raises(Refusal, match="Did you mean dpo"):
+        check(write_csv(tmp_path / "a.csv", DPO), method="dop")
+
+
+def test_all_methods_are_always_answered_for(tmp_path: Path) -> None:
+    path = tmp_path / "a.csv"
+    path.write_bytes(b"\x89PNG")
+    report = check(path)
+    assert set(report.methods) == set(NEEDS)
+    assert report.methods["dpo"].missing_columns == ("prompt", "text", "rejected_text")
+
+
+def test_a_thousand_issues_are_kept_and_all_are_counted(tmp_path: Path) -> None:
+    path = tmp_path / "a.csv"
+    path.write_text("prompt,text\n" + "a,\n" * 1_500)
+    report = check(path)
+    assert len(report.issues) == 1_000
+    assert report.counts["empty_cell"] == 1_500
+    assert "1,500 rows with an empty `text`: lines 2, 3, 4, 5, 6 …" in group(report.issues, report.counts)
+
+
+def test_turns_are_recognised_over_all_rows(tmp_path: Path) -> None:
+    turns = check(write_csv(tmp_path / "a.csv", SFT)).stats["turns"]
+    assert turns == {"style": "human/bot", "example": "human: … bot: …", "rows": 4, "of": 4, "is_all": True}
+
+
+def test_nothing_hidden_is_shown_raw(tmp_path: Path) -> None:
+    issues = found(tmp_path, "a.csv", "te\u202ext\x1b[31m,@everyone\na,b\n".encode())
+    assert issues and all(issue.message.isprintable() for issue in issues)
