@@ -10,7 +10,7 @@ from engine.plan.models import Look
 from engine.plan.parameters import complete
 
 GB = 1e9
-CPU_FLOPS = 6e10
+CPU_FLOPS = 8e10
 """Multiply-adds count two. SmolLM2-135M with a lora on two cores, float32: measured over whole training steps."""
 GPU_FLOPS = ((70, 4e14), (30, 2e14), (20, 1e14), (0, 4e13))
 """Dense bf16 of a card with at least so many GB, rounded down: H100 and H200, A100, L4 and 4090, T4."""

@@ -56,7 +56,10 @@ def start(order: Order, out: Path) -> int:
         if code:
             return code
     planned = plan(order)
-    run.write_spec(spec_from(order, planned))
+    spec = spec_from(order, planned)
+    run.write_spec(spec)
+    if spec.model.folder and not run.model.exists():
+        run.model.symlink_to(spec.model.folder, target_is_directory=True)
     for line in lines(planned.parameters):
         say(f"  {line}")
     if call("fetch", str(out)):

@@ -96,6 +96,9 @@ class Watch(TrainerCallback):  # type: ignore[misc]  # transformers has no types
 
     def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
         self.recent.append((time.monotonic(), self.collator.tokens))
+        if state.global_step >= state.max_steps:
+            control.should_save = False  # what comes next is the output itself
+            return
         self.stop = asked_to_stop(self.task.attempt.folder)
         if self.stop:
             control.should_training_stop = True

@@ -6,6 +6,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from types import ModuleType
 
 import numpy as np
 import pytest
@@ -16,6 +17,7 @@ from engine.folder import ATTEMPT_VARIABLE, RunFolder
 from engine.jobs import Value
 from engine.work.train import train
 from engine.work.training.checkpoints import last_good
+from engine.work.training.task import Task, Work
 from tests.engine.methods.conftest import TEXTS, rows_for
 from tests.mini import make_causal, make_run
 
@@ -104,6 +106,24 @@ def test_a_list_of_weights_that_leads_out_of_the_folder_is_refused(causal: Path,
     run = run_for(tmp_path / "run", model)
     assert not train(run.path)
     assert events_of(run)[-1].data["code"] == "model"
+
+
+def test_memory_that_runs_out_is_told_with_what_to_try(
+    causal: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A method whose preparation fails as CUDA does; none of the real ones can be made to on purpose everywhere."""
+    method = ModuleType("engine.methods.hungry")
+    method.prepare = run_out  # type: ignore[attr-defined]  # a module made by hand
+    monkeypatch.setitem(sys.modules, method.__name__, method)
+    run = make_run(tmp_path / "run", "hungry", causal, rows_for("sft"))
+    assert not train(run.path)
+    assert [event.kind for event in events_of(run)] == ["phase", "out_of_memory", "failed"]
+    assert events_of(run)[-1].data["code"] == "memory"
+    assert "Try half the batch_size" in events_of(run)[-1].data["reason"]
+
+
+def run_out(task: Task) -> Work:
+    raise RuntimeError("CUDA out of memory. Tried to allocate 20.00 GiB.")
 
 
 def test_mlm_on_a_causal_model_says_what_would_work(causal: Path, tmp_path: Path) -> None:
