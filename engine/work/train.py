@@ -110,10 +110,11 @@ def evaluate(task: Task, work: Work, step: int) -> dict[str, float]:
     """The metrics on held-out rows as the model stands; an event only where there are any."""
     task.report("phase", phase="evaluating")
     metrics = work.measure(work.trainer.model)
+    if not all(math.isfinite(value) for value in metrics.values()):
+        whose = "trained model's" if step else "base model's own"
+        raise Failure("nan", f"The {whose} held-out loss is not a number: nothing was kept.")
     if metrics:
         task.report("evaluated", step=step, **{name: round(value, 6) for name, value in metrics.items()})
-    if step and not all(math.isfinite(value) for value in metrics.values()):
-        raise Failure("nan", "The trained model's held-out loss is not a number: nothing was kept.")
     return metrics
 
 
