@@ -80,22 +80,22 @@ class Twin:
 @contextlib.contextmanager
 def hub_twin(data: Path) -> Iterator[Twin]:
     """A Hub on a free port of loopback, gone at the end; what lies in `data` stays."""
-    twin, loop, ready = Twin(data), asyncio.new_event_loop(), threading.Event()
-    app = make_app(data)
-    app.middlewares.append(twin.plant)
-    runner = web.AppRunner(app, access_log=None, shutdown_timeout=1)
+    twin, loop, ready, ended = Twin(data), asyncio.new_event_loop(), threading.Event(), asyncio.Event()
 
-    async def start() -> None:
+    async def serve() -> None:
+        app = make_app(data)
+        app.middlewares.append(twin.plant)
+        runner = web.AppRunner(app, access_log=None, shutdown_timeout=1)
         await runner.setup()
         await web.TCPSite(runner, "127.0.0.1", 0).start()
         twin.url = f"http://127.0.0.1:{runner.addresses[0][1]}"
         twin.token = app[HUB].tokens.token
         ready.set()
+        await ended.wait()
+        await runner.cleanup()
 
     def run() -> None:
-        loop.run_until_complete(start())
-        loop.run_forever()
-        loop.run_until_complete(runner.cleanup())
+        loop.run_until_complete(serve())
         loop.close()
 
     thread = threading.Thread(target=run, daemon=True)
@@ -105,5 +105,5 @@ def hub_twin(data: Path) -> Iterator[Twin]:
     try:
         yield twin
     finally:
-        loop.call_soon_threadsafe(loop.stop)
+        loop.call_soon_threadsafe(ended.set)
         thread.join(10)
