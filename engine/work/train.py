@@ -1,5 +1,6 @@
 """The child that trains: `python -m engine train FOLDER`. It reads the run's folder, writes events, and ends."""
 
+import gc
 import math
 import os
 import sys
@@ -128,8 +129,20 @@ def save_output(task: Task, work: Work) -> None:
 def answer_back(task: Task, work: Work) -> list[str]:
     """The answers of what lies in the output folder, loaded as anybody would: so it is known to load."""
     task.report("phase", phase="answering")
-    work.trainer.model = work.trainer.model_wrapped = None
+    free(work.trainer)
     return work.answer(work.load_back())
+
+
+def free(trainer: Any) -> None:
+    """Let go of model and optimizer, so that what was saved can be loaded in their place."""
+    import torch
+
+    trainer.accelerator.free_memory()
+    trainer.model = trainer.model_wrapped = trainer.optimizer = trainer.lr_scheduler = None
+    trainer.callback_handler.model = trainer.callback_handler.optimizer = None
+    gc.collect()
+    if torch.cuda.is_available():
+        torch.cuda.empty_cache()
 
 
 def stopped(task: Task, work: Work) -> bool:
