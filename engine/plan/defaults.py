@@ -3,6 +3,7 @@
 `settle` is a list of small rules, one a parameter; each sees what was settled before it.
 """
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
@@ -15,9 +16,11 @@ from engine.plan.parameters import table_for, word
 
 SMALL = 500_000_000
 """Weights below which a model wants a higher learning rate, and an encoder is trained whole."""
+TINY = 200_000_000
+"""Weights below which it wants a higher one still; seen on SmolLM2-135M."""
 LORA_RATES = {"sft": 2e-4, "clm": 2e-4, "reward": 1e-4, "dpo": 1e-5, "orpo": 8e-5, "mlm": 5e-4}
-"""Learning rates of a lora on a model of some billions: ten times TRL's own of a full training, 8e-6 for orpo
-(https://arxiv.org/abs/2403.07691), 5e-5 for mlm (https://arxiv.org/abs/1810.04805)."""
+"""Learning rates of a lora on a model of some billions: ten times those of a full training, which are TRL's own for sft
+and dpo, 8e-6 for orpo (https://arxiv.org/abs/2403.07691), 5e-5 for mlm (https://arxiv.org/abs/1810.04805)."""
 MARGIN = 0.85
 """Share of the slot's memory that the estimate may fill."""
 
@@ -77,12 +80,14 @@ def epochs(where: Circumstances, values: Mapping[str, Value]) -> Setting:
 
 
 def learning_rate(where: Circumstances, values: Mapping[str, Value]) -> Setting:
-    is_lora, is_small = bool(values["lora"]), where.look.parameters < SMALL
-    rate = LORA_RATES[where.method] * (1 if is_lora else 0.1) * (5 if is_small else 1)
-    kind = "a lora" if is_lora else "a full training"
-    return Setting(
-        float(f"{rate:.3g}"), f"for {where.method} with {kind} of a {'small' if is_small else 'larger'} model"
+    size, times = next(
+        (size, times)
+        for limit, size, times in ((TINY, "tiny", 10), (SMALL, "small", 5), (math.inf, "larger", 1))
+        if where.look.parameters < limit
     )
+    kind, share = ("a lora", 1.0) if values["lora"] else ("a full training", 0.1)
+    rate = LORA_RATES[where.method] * share * times
+    return Setting(float(f"{rate:.3g}"), f"for {where.method} with {kind} of a {size} model")
 
 
 def batch_size(where: Circumstances, values: Mapping[str, Value]) -> Setting:
