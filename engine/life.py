@@ -136,7 +136,7 @@ def _thinned(last: Progress, step: int, steps: int, loss: float) -> tuple[float,
 
 
 def _evaluated(run: Run, data: Data, now: float) -> Run:
-    metrics = {name: float(value) for name, value in data.items() if _number(value) is not None}
+    metrics = {name: float(value) for name, value in data.items() if name != "step" and _number(value) is not None}
     return replace(run, result=replace(run.result, metrics={**run.result.metrics, **metrics}))
 
 

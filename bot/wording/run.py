@@ -5,15 +5,16 @@ from pathlib import Path
 
 from bot.chat import Button, File, Message, Person, Table
 from bot.wording.numbers import bar, count, duration, number, size, sparkline
-from engine.jobs import Answer, Progress, Result, Run, Status
+from engine.jobs import Answer, Result, Run, Status
 
 MAX_CELL = 200
 METRICS = {
     "eval_loss": "held-out loss",
-    "perplexity": "perplexity",
-    "reward_accuracy": "chosen preferred",
-    "reward_margin": "margin",
-    "masked_accuracy": "masks filled right",
+    "eval_perplexity": "perplexity",
+    "eval_reward_accuracy": "preferred rightly",
+    "eval_reward_margin": "margin",
+    "eval_log_odds_margin": "log-odds margin",
+    "eval_masked_accuracy": "masks filled rightly",
 }
 """The metrics that people are told, and in which words; the others are in the model card."""
 
@@ -47,21 +48,17 @@ def _state(run: Run, position: int) -> Iterable[str]:
     yield subject(run)
     if run.status == Status.queued:
         yield "It is next." if position <= 1 else f"{position - 1} before it in the queue."
-    if run.progress.steps and not run.status.is_over:
-        yield _bar(run.progress)
-    elif run.progress.total_bytes and not run.status.is_over:
-        yield f"{size(run.progress.done_bytes)} of {size(run.progress.total_bytes)}"
     if run.reason:
         yield run.reason
     yield from run.progress.notices
 
 
-def _bar(progress: Progress) -> str:
-    return f"{bar(progress.step, progress.steps)} step {progress.step:,} of {progress.steps:,}"
-
-
 def _facts(run: Run, now: float) -> Iterable[tuple[str, str]]:
     progress = run.progress
+    if progress.total_bytes and not run.status.is_over:
+        yield "Bytes", f"{size(progress.done_bytes)} of {size(progress.total_bytes)}"
+    if progress.steps and not run.status.is_over:
+        yield "Step", f"{bar(progress.step, progress.steps)} {progress.step:,} of {progress.steps:,}"
     if progress.loss is not None:
         yield "Loss", f"{number(progress.loss)} {sparkline(progress.losses)}".strip()
     if progress.tokens_per_s:
@@ -100,16 +97,22 @@ def _where(result: Result) -> Iterable[str]:
         yield "The model stays on this server: no Hub token and namespace are set."
         return
     yield f"The model is at {result.url}"
-    who = "Private: members of the namespace can open it." if result.is_private else "Public: anybody can open it."
-    yield who
+    if result.is_private:
+        yield "Private: members of the namespace can open it, and the code below needs their HF_TOKEN."
+    else:
+        yield "Public: anybody can open it."
 
 
 def _metrics(result: Result) -> Iterable[tuple[str, str]]:
     for key, words in METRICS.items():
         if key in result.metrics:
             base = result.metrics.get(f"base_{key}")
-            before = f"{number(base)} → " if base is not None else ""
-            yield words.capitalize(), before + number(result.metrics[key])
+            before = f"{_said(key, base)} → " if base is not None else ""
+            yield words.capitalize(), before + _said(key, result.metrics[key])
+
+
+def _said(key: str, value: float) -> str:
+    return f"{value:.0%}" if key.endswith("accuracy") else number(value)
 
 
 def _answers(result: Result) -> Table | None:

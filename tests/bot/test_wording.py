@@ -104,8 +104,12 @@ def at_work(**changes: object) -> Run:
 def test_the_living_message_says_phase_step_loss_speed_and_time_left() -> None:
     message = run.live(at_work(), 0, 200.0)
     assert message.title == "Run 7 · training"
-    assert "step 24 of 60" in message.text
-    assert dict(message.fields) == {"Loss": "1.83 █▂▁", "Speed": "312 tokens/s", "Left": "1 min 35 s"}
+    assert dict(message.fields) == {
+        "Step": "████████░░░░░░░░░░░░ 24 of 60",
+        "Loss": "1.83 █▂▁",
+        "Speed": "312 tokens/s",
+        "Left": "1 min 35 s",
+    }
     assert [button.action for button in message.buttons] == ["cancel:7"]
 
 

@@ -74,7 +74,7 @@ async def test_a_killed_training_says_why_and_the_bot_lives_on(chosen: Settings)
     async with house(chosen) as room:
         await room.drops("facts.csv", FACTS)
         room.presses(await room.plans("sft max_steps=5000 max_length=64 valid=off"), "Start")
-        await room.sees(lambda message: message.key == "run/1/live" and "step" in message.text, 120)
+        await room.sees(lambda message: message.key == "run/1/live" and "Step" in dict(message.fields), 120)
         (trainer,) = trainers(chosen.runs)
         os.kill(trainer, signal.SIGKILL)
         final = await room.ends()

@@ -75,6 +75,8 @@ async def _play(chosen: Settings, screen: Screen, method: str) -> int:
     screen.picture(chosen.data / "conversation.svg")
     (chosen.data / "demo.json").write_text(json.dumps(record, indent=2, ensure_ascii=False))
     screen.note(f"The record of this conversation: {chosen.data / 'demo.json'}. `make hub` shows the models.")
+    if chosen.hf_namespace == "local":
+        screen.note("The code above needs the local Hub's token: HF_TOKEN=$(cat data/hub/token)")
     return 0 if run.status == Status.succeeded and record["local_files"] == record["remote_files"] else 1
 
 
@@ -146,9 +148,8 @@ class _Person:
 def _record(chosen: Settings, console: Console, run: Run) -> dict[str, object]:
     """What happened, in figures that a test can check against the files themselves."""
     folder = RunFolder(chosen.runs / run.id)
-    trained = folder.finished("train")
+    trained, pushed = folder.finished("train"), folder.finished("push")
     events = read_events(trained.folder / "events.jsonl") if trained else []
-    output = trained.folder / "output" if trained else None
     posted = console.posted.values()
     return {
         "method": run.spec.method,
@@ -156,8 +157,8 @@ def _record(chosen: Settings, console: Console, run: Run) -> dict[str, object]:
         "reason": run.reason,
         "messages": {p.message.key: {"id": p.id, "place": p.place.id, "edits": p.edits} for p in posted},
         "steps": [event.data["step"] for event in events if event.kind == "step"],
-        "local_files": _hashes(output, run) if output else {},
-        "remote_files": {name: sha for name, sha in run.result.files.items() if output and (output / name).exists()},
+        "local_files": _hashes(pushed.folder / "upload") if pushed else {},
+        "remote_files": dict(sorted(run.result.files.items())),
         "repo": run.result.repo,
         "revision": run.result.revision,
         "metrics": dict(run.result.metrics),
@@ -167,7 +168,7 @@ def _record(chosen: Settings, console: Console, run: Run) -> dict[str, object]:
     }
 
 
-def _hashes(output: Path, run: Run) -> dict[str, str]:
-    """sha256 of those local files that were pushed as they are."""
-    names = [name for name in run.result.files if (output / name).exists()]
-    return {name: hashlib.sha256((output / name).read_bytes()).hexdigest() for name in sorted(names)}
+def _hashes(folder: Path) -> dict[str, str]:
+    """sha256 of each file as it was sent."""
+    files = sorted(path for path in folder.rglob("*") if path.is_file())
+    return {str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
