@@ -248,6 +248,12 @@ def say(db: Connection, place: Place, message: Message) -> None:
         db.execute(outbox.update().where(changed).values(body=body, version=outbox.c.version + 1))
 
 
+def said(db: Connection, key: str) -> Message | None:
+    """The message of that key as it was last said."""
+    body = db.execute(sa.select(outbox.c.body).where(outbox.c.key == key)).scalar()
+    return msgspec.json.decode(body, type=Message, dec_hook=_to_path) if body else None
+
+
 def unsent(db: Connection, now: float) -> list[Letter]:
     """What is to be posted or edited by now, in the order in which it was first said; a thread whose first letter
     has to wait waits as a whole."""

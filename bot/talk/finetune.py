@@ -16,7 +16,6 @@ from bot.talk.commands import Plan, parse
 from bot.talk.context import Context
 from bot.wording import help as help_words
 from bot.wording import report as words
-from bot.wording import run as run_words
 from engine.data.types import Preview, Report
 from engine.hub import names
 from engine.jobs import JobSpec, Model, Source, Target
@@ -155,16 +154,27 @@ def _start(db: Connection, context: Context, incoming: Incoming, draft_id: str) 
         return False
     run = engine.store.queue_run(db, draft.spec, context.clock())
     store.watch(db, run.id, incoming.place, incoming.person)
-    said = f"{run_words.subject(run)}: started by {incoming.person.name} as run {run.id}."
-    store.say(db, incoming.place, words.taken(draft.message, said))
+    _settle(db, incoming, draft, f"Run {run.id}, started by {incoming.person.name}")
     return True
+
+
+def _settle(db: Connection, incoming: Incoming, draft: Draft, outcome: str) -> None:
+    """Leave a draft's message standing under its outcome."""
+    if said := store.said(db, draft.message):
+        store.say(db, incoming.place, words.taken(said, outcome))
 
 
 async def drop(context: Context, incoming: Incoming, draft_id: str) -> None:
     """Discard a draft."""
-    draft = await context.database.write(store.take_draft, draft_id, incoming.place)
-    message = words.taken(draft.message, "Discarded.") if draft else help_words.not_mine(f"{incoming.key}/answer")
-    await context.say(incoming.place, message)
+    if not await context.database.write(_drop, incoming, draft_id):
+        await context.say(incoming.place, help_words.not_mine(f"{incoming.key}/answer"))
+
+
+def _drop(db: Connection, incoming: Incoming, draft_id: str) -> bool:
+    draft = store.take_draft(db, draft_id, incoming.place)
+    if draft:
+        _settle(db, incoming, draft, f"Discarded by {incoming.person.name}")
+    return draft is not None
 
 
 async def again(context: Context, incoming: Incoming, draft_id: str, option: str) -> None:

@@ -1,6 +1,7 @@
 """What the bot says of a file: everything that is wrong with it, or what a run on it would be."""
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 
 from bot.chat import Button, Message, Table
 from bot.wording.numbers import count, duration, number, size
@@ -9,6 +10,7 @@ from engine.jobs import Value
 
 MAX_GROUPS = 15
 MAX_SAMPLE = 700
+QUESTION = "\nStart it?"
 SEVERITIES = ("error", "warning", "note")
 FIXES: Mapping[str, str] = {
     "rename_columns": "Rename columns",
@@ -177,12 +179,13 @@ def _marked(sample: Sample) -> str:
     return text if len(text) <= MAX_SAMPLE else text[:MAX_SAMPLE] + f" … ({len(sample.text):,} characters)"
 
 
-def plan(key: str, draft: str, preview: Preview, file: str, notes: Sequence[str] = ()) -> Message:
+def plan(key: str, draft: str, preview: Preview, file: str) -> Message:
     """What a run would be, and the button that queues it."""
-    text = f"{preview.method} on {file} with {preview.model}. Start it?"
+    what = f"{preview.method} on {file} with {preview.model}."
+    notes = (note for note in (preview.model_note, *preview.estimate.notes) if note)
     return Message(
         key,
-        "\n".join((text, *notes, *([preview.model_note] if preview.model_note else []), *preview.estimate.notes)),
+        "\n".join((what, *notes)) + QUESTION,
         title=f"{preview.method}: ready to start",
         fields=(*_costs(preview), *_reading(preview)),
         table=_settings(preview.parameters),
@@ -238,6 +241,6 @@ def value(of: Value) -> str:
     return f"{of:g}" if isinstance(of, float) else str(of)
 
 
-def taken(key: str, was: str) -> Message:
-    """A draft that was answered: the same message without its buttons."""
-    return Message(key, was)
+def taken(draft: Message, words: str) -> Message:
+    """A draft that was answered: what it said still stands, without its buttons and under its outcome."""
+    return replace(draft, title=words, text=draft.text.removesuffix(QUESTION), buttons=())

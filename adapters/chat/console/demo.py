@@ -101,6 +101,7 @@ class _Person:
         self._press(plan, "Start")
         final = await self._until(lambda posted: posted.message.key.endswith("/final"), RUN_S)
         await self._until(lambda posted: posted.place.id == "team", ANSWER_S)
+        await self._until(lambda posted: posted.message.key.endswith("/live") and not posted.message.buttons, ANSWER_S)
         run = await app.database.read(store.run, final.message.key.split("/")[1])
         if run is None:
             raise Refusal("The run is not in the database.")

@@ -134,7 +134,7 @@ def _grid(table: Table) -> Grid:
 
 
 def _file(name: str, path: Path) -> Text:
-    return Text.assemble("📎 ", clean(name), (f"  {path}", "dim"))
+    return Text.assemble(("attached  ", "dim"), clean(name), (f"  {path}", "dim"))
 
 
 def _buttons(buttons: tuple[Button, ...]) -> Text:
