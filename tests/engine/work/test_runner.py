@@ -118,12 +118,15 @@ def test_a_runner_that_does_not_get_the_lock_does_nothing(tmp_path: Path) -> Non
     assert [path.name for path in tmp_path.iterdir()] == ["runner.lock"]
 
 
+def names_and_parents(folder: Path) -> list[tuple[str, int]]:
+    stats = [(Path("/proc") / str(pid) / "stat").read_text() for pid in processes_of(folder)]
+    return [(stat[stat.index("(") + 1 : stat.rindex(")")], int(stat.rpartition(")")[2].split()[1])) for stat in stats]
+
+
 def test_orphans_of_the_child_belong_to_the_runner(runner: Runners) -> None:
     one = runner("has_an_orphan")
     one.wait_for("step")
-    orphans = [pid for pid in processes_of(one.folder) if (Path("/proc") / str(pid) / "comm").read_text() == "sleep\n"]
-    parents = [(Path("/proc") / str(pid) / "stat").read_text().rpartition(")")[2].split()[1] for pid in orphans]
-    assert parents == [str(one.process.pid)]
+    wait_for(lambda: ("sleep", one.process.pid) in names_and_parents(one.folder))
 
 
 def test_a_child_that_hears_the_wish_ends_by_itself(runner: Runners) -> None:

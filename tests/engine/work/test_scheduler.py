@@ -288,6 +288,31 @@ async def test_two_ticks_at_once_start_one_child(house: House) -> None:
     assert house.ours.submits == ["1/fetch-1"]
 
 
+class SlowExecutor(FakeExecutor):
+    def __init__(self, name: str) -> None:
+        super().__init__(name)
+        self.may_go_on = asyncio.Event()
+
+    async def submit(self, attempt: Attempt, handle: Handle) -> None:
+        await self.may_go_on.wait()
+        await super().submit(attempt, handle)
+
+
+async def test_a_tick_during_another_returns_at_once(house: House) -> None:
+    await house.queue()
+    house.ours = slow = SlowExecutor("ours")
+    house.scheduler = house._scheduler()
+    first = asyncio.create_task(house.scheduler.tick(101.0))
+    while not await house.database.read(store.open_attempts):  # noqa: ASYNC110  # a tick tells nobody how far it is
+        await asyncio.sleep(0)
+    async with asyncio.timeout(10):
+        await house.scheduler.tick(102.0)
+    assert not first.done()
+    slow.may_go_on.set()
+    await first
+    assert slow.submits == ["1/fetch-1"]
+
+
 async def test_two_schedulers_on_one_database_start_each_child_once(house: House) -> None:
     await house.queue()
     other = house._scheduler()
