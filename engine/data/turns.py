@@ -23,7 +23,7 @@ STYLES: Mapping[str, tuple[str, str, str]] = {
 """Name → how the person's turn begins, how the answer begins, and an example to show."""
 
 _AT_LINE_START = r"(?:^|\n|\\n)[ \t]*"
-_ANYWHERE = r"(?:^|\n|\\n|(?<=\s))[ \t]*"
+_ANYWHERE = r"[ \t]*"
 """`###` marks a turn in the middle of a line as well, as in openassistant-guanaco."""
 
 

@@ -50,6 +50,7 @@ def preview(
     used = max(1, fate.used - len(held))
     settings = settle(used, fate.tokens["median"])
     other = other_plan(plan, look)
+    own = tokenizer if given.get("template") != "none" else FileTokenizer(look.folder)
     return Preview(
         method=method,
         model=look.id,
@@ -62,7 +63,7 @@ def preview(
         tokens=fate.tokens,
         samples=samples(rows, fate.sizes, plan, tokenizer, max_length),
         as_conversation=plan.is_conversation,
-        alternative=_alternative(rows[0], other, tokenizer, max_length),
+        alternative=_alternative(rows[0], other, own, max_length),
         unescape=_unescaped(rows, plan),
         join=_join(rows[0], plan),
         parameters=settings,

@@ -154,6 +154,15 @@ def test_a_value_stays_the_string_in_the_file(value: str, write: object, tmp_pat
         assert pa.ipc.open_stream(file).read_all().to_pylist() == [{"prompt": value, "text": value}]
 
 
+def test_keys_that_a_row_lacks_are_null_in_arrow(tmp_path: Path) -> None:
+    rows = [{"text": "ä" * (number % 5 + 1), **({"id": str(number)} if number % 3 else {})} for number in range(2_345)]
+    check(write_jsonl(tmp_path / "a.jsonl", rows), arrow=tmp_path / "rows.arrow")
+    with pa.memory_map(str(tmp_path / "rows.arrow")) as file:
+        table = pa.ipc.open_stream(file).read_all()
+    table.validate(full=True)
+    assert table.to_pylist() == [{"id": None, **row} for row in rows]
+
+
 @pytest.mark.parametrize("delimiter", list(",;\t|"))
 def test_the_delimiter_is_told_from_the_content(delimiter: str, tmp_path: Path) -> None:
     report = check(write_csv(tmp_path / "a.csv", DPO, delimiter))

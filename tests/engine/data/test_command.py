@@ -1,0 +1,138 @@
+"""`python -m engine check` and `preview` as people and the bot call them: exit codes, JSON, and no traceback."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from engine.data.types import NEEDS
+from tests.engine.data.tables import DPO, SFT, read_jsonl, write_csv
+from tests.mini import make_causal
+
+REPORT = {
+    "file", "sha256", "bytes", "format", "encoding", "delimiter", "rows", "columns", "type", "methods", "issues",
+    "counts", "stats",
+}  # fmt: skip
+HEAVY = {"torch", "transformers", "datasets", "pandas", "trl", "peft"}
+
+
+def engine(*words: object, **options: Path) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "engine", *map(str, words)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False, **options)  # type: ignore[call-overload]
+    assert "Traceback" not in done.stderr, done.stderr
+    return done  # type: ignore[no-any-return]
+
+
+@pytest.mark.parametrize(
+    ("content", "words", "code"),
+    [
+        (b"text\na\n", (), 0),
+        (b"text\na\n", ("--method", "dpo"), 1),
+        (b"prompt,text\na,\n", (), 1),
+        (b"question,answer,x\na,b,c\n", ("prompt=question", "text=answer"), 0),
+        (b"\x89PNG\r\n", (), 2),
+        (b"", (), 1),
+    ],
+)
+def test_the_exit_code_says_whether_the_file_can_be_used(
+    content: bytes, words: tuple[str, ...], code: int, tmp_path: Path
+) -> None:
+    path = tmp_path / "a.csv"
+    path.write_bytes(content)
+    done = engine("check", path, *words, "--json", "--name", "mine.csv")
+    assert done.returncode == code
+    answer = json.loads(done.stdout)
+    assert set(answer) == REPORT and set(answer["methods"]) == set(NEEDS) and answer["file"] == "mine.csv"
+
+
+@pytest.mark.parametrize("words", [("--method", "dop"), ("answer",), ("--colour", "red")])
+def test_wrong_usage_is_said_to_be_wrong(words: tuple[str, ...], tmp_path: Path) -> None:
+    done = engine("check", write_csv(tmp_path / "a.csv", DPO), *words)
+    assert done.returncode == 2 and done.stderr and not done.stdout
+
+
+def test_a_file_that_is_not_there_cannot_be_read(tmp_path: Path) -> None:
+    for path in (tmp_path / "none.csv", tmp_path):
+        done = engine("check", path, "--json")
+        assert done.returncode == 2
+        assert [issue["code"] for issue in json.loads(done.stdout)["issues"]] == ["unreadable"]
+
+
+def test_people_read_words(tmp_path: Path) -> None:
+    path = tmp_path / "a.csv"
+    path.write_text("prompt,txt\na,b\n")
+    done = engine("check", path)
+    assert "Line 1: There is no column `text`; did you mean `txt`? Rename it." in done.stdout
+    assert "Not usable as it stands." in done.stdout
+
+
+def test_the_mended_file_is_written_with_a_line_per_change(tmp_path: Path) -> None:
+    path, out = tmp_path / "a.csv", tmp_path / "b.csv"
+    path.write_text("prompt,txt\na,b\na,b\n")
+    done = engine("check", path, "--fix", out, "--fixes", "rename_columns", "--json")
+    assert "Line 1: the column `txt` is `text` now." in done.stderr
+    assert out.read_text() == "prompt,text\na,b\na,b\n"
+    assert json.loads(engine("check", path, "--fix", out, "--fixes", "magic", "--json").stdout)["refusal"]
+    engine("check", path, "--fix", out)
+    assert out.read_text() == "prompt,text\na,b\n"
+
+
+def test_accepted_rows_are_written_exactly(tmp_path: Path) -> None:
+    engine("check", write_csv(tmp_path / "a.csv", DPO), "--rows", tmp_path / "rows.jsonl")
+    assert read_jsonl(tmp_path / "rows.jsonl") == list(DPO)
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return make_causal(tmp_path_factory.mktemp("model") / "mini", [row["text"] for row in SFT])
+
+
+def test_a_preview_takes_a_file_or_what_a_check_left(model: Path, tmp_path: Path) -> None:
+    home = tmp_path / "home"
+    home.mkdir()
+    path = write_csv(home / "file", DPO)
+    done = engine("check", path, "--name", "mine.csv", "--arrow", home / "rows.arrow", "--json")
+    (home / "report.json").write_text(done.stdout)
+    words = ("--method", "dpo", "--model", model, "epochs=2", "--json")
+    of_folder = json.loads(engine("preview", home, *words).stdout)
+    assert of_folder == json.loads(engine("preview", path, *words).stdout)
+    assert of_folder["rows_used"] == len(DPO) and of_folder["parameters"]["epochs"]["value"] == 2
+    with_valid = json.loads(engine("preview", home, *words, "--valid", path).stdout)
+    assert with_valid["rows_held_out"] == len(DPO)
+
+
+@pytest.mark.parametrize(
+    ("words", "field"),
+    [
+        (("--method", "reward"), "columns"),
+        (("--method", "dop"), "method"),
+        (("--method", "sft", "epochs=many"), "epochs"),
+        (("--method", "sft", "text=nothing"), "columns"),
+        (("--method", "mlm"), "model"),
+    ],
+)
+def test_what_stands_against_a_run_is_a_refusal(
+    words: tuple[str, ...], field: str, model: Path, tmp_path: Path
+) -> None:
+    path = write_csv(tmp_path / "a.csv", SFT)
+    done = engine("preview", path, *words, "--model", model, "--json")
+    assert done.returncode == 1
+    assert json.loads(done.stdout)["refusal"]["field"] == field
+
+
+def test_check_and_preview_load_nothing_heavy(model: Path, tmp_path: Path) -> None:
+    path = write_csv(tmp_path / "a.csv", DPO)
+    script = (
+        "import sys\nfrom engine.__main__ import app\n"
+        "for words in (['check', sys.argv[1], '--arrow', sys.argv[3]],"
+        " ['preview', sys.argv[1], '--method', 'dpo', '--model', sys.argv[2]]):\n"
+        "    app(words, standalone_mode=False)\n"
+        "print(*sys.modules, sep='\\n', file=sys.stderr)"
+    )
+    words = [sys.executable, "-c", script, str(path), str(model), str(tmp_path / "rows.arrow")]
+    done = subprocess.run(words, capture_output=True, text=True, check=True)
+    loaded = set(done.stderr.split())
+    assert {"engine.data.checks", "engine.data.preview", "tokenizers", "pyarrow"} <= loaded
+    assert not loaded & HEAVY
