@@ -87,7 +87,7 @@ def check(
     as_json: Annotated[bool, typer.Option("--json")] = False,
 ) -> None:
     """Check a dataset: every fault with its line. 0 usable, 1 has errors, 2 cannot be read or wrong usage."""
-    from engine.data.console.check import Wish, check_and_print
+    from engine.commands.check import Wish, check_and_print
 
     words, named = tuple(columns or ()), tuple(filter(None, fixes.split(",")))
     wish = Wish(file, name or file.name, method, model, words, fix, named, rows, arrow, as_json)
@@ -104,7 +104,7 @@ def preview(
     as_json: Annotated[bool, typer.Option("--json")] = False,
 ) -> None:
     """Show what a run would be: the text the model will see, every row's fate, parameters, time and memory."""
-    from engine.data.console.preview import Wish, preview_and_print
+    from engine.commands.preview import Wish, preview_and_print
 
     raise typer.Exit(preview_and_print(Wish(file, method, model, tuple(words or ()), valid, as_json)))
 

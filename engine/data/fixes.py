@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, TextIO
 
+from engine.data.checks.cells import SECRETS
 from engine.data.columns import OPTIONAL, mapping_for, renames_for
 from engine.data.findings import Findings
 from engine.data.reading import Reading, Record, read
@@ -23,6 +24,7 @@ FIXES: Mapping[str, str] = {
     "convert_encoding": "write the file as UTF-8",
     "rename_columns": "rename misspelt columns",
     "unescape": "turn backslash-n into line breaks",
+    "mask_secrets": "replace secrets by a mask",
     "drop_empty_rows": "drop rows with an empty cell",
     "drop_duplicates": "drop rows that repeat an earlier one",
     "drop_equal_pairs": "drop rows whose two answers are the same",
@@ -31,6 +33,7 @@ FIXES: Mapping[str, str] = {
 }
 """Every fix by name, in the words of a button."""
 
+MASK = "[removed]"
 Cells = dict[str, object]
 
 
@@ -120,6 +123,7 @@ class _Mending:
         self._steps: list[Callable[[Record, Cells], Cells | None]] = []
         steps = {
             "unescape": self._unescape,
+            "mask_secrets": self._mask,
             "drop_empty_rows": self._drop_empty,
             "drop_equal_pairs": self._drop_equal,
             "drop_duplicates": self._drop_duplicate,
@@ -154,6 +158,13 @@ class _Mending:
                 self._say(record, f"backslash-n became a line break in {shown(name)}.")
         return changed
 
+    def _mask(self, record: Record, cells: Cells) -> Cells:
+        changed = {name: masked(value) if isinstance(value, str) else value for name, value in cells.items()}
+        for name, value in changed.items():
+            if value != cells[name]:
+                self._say(record, f"a secret was masked in {shown(name)}.")
+        return changed
+
     def _drop_empty(self, record: Record, cells: Cells) -> Cells | None:
         for name in self._needed:
             value = cells.get(name)
@@ -175,6 +186,12 @@ class _Mending:
             self._say(record, f"row {record.row} was dropped: it repeats row {first}.")
             return None
         return cells
+
+
+def masked(text: str) -> str:
+    for pattern in SECRETS.values():
+        text = pattern.sub(MASK, text)
+    return text
 
 
 def _rewrite(reading: Reading, mending: _Mending, target: TextIO, *, as_csv: bool) -> None:

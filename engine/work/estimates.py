@@ -10,14 +10,14 @@ from engine.folder import RunFolder
 
 def of_dataset(path: Path, method: str, model: str, words: tuple[str, ...]) -> Estimate:
     """Check, look and plan as the preview does. Raises Refusal."""
-    from engine.data.console.preview import Wish, make_preview
+    from engine.commands.preview import Wish, make_preview
 
     return make_preview(Wish(path, method, model, words, None, as_json=True)).estimate
 
 
 def of_run(run: RunFolder) -> Estimate:
     """By the rows that lie in the folder, with the parameters of its spec, on this machine."""
-    from engine.data.console.preview import slot_here
+    from engine.commands.preview import slot_here
     from engine.data.preview.fate import encode
     from engine.data.preview.tokens import FileTokenizer
     from engine.hub.look import look_at_folder

@@ -24,7 +24,7 @@ SECRETS: Mapping[str, re.Pattern[str]] = {
     "Slack token": re.compile(r"\bxox[abeoprs]-[A-Za-z0-9-]{10,}|\bxapp-[A-Za-z0-9-]{10,}"),
     "API key (sk-…)": re.compile(r"\bsk-[A-Za-z0-9_-]{20,}"),
     "AWS access key": re.compile(r"\bAKIA[0-9A-Z]{16}\b"),
-    "private key": re.compile(r"-----BEGIN [A-Z ]*PRIVATE KEY-----"),
+    "private key": re.compile(r"-----BEGIN [A-Z ]*PRIVATE KEY-----(?:[\s\S]*?-----END [A-Z ]*PRIVATE KEY-----)?"),
     "GitHub token": re.compile(r"\bghp_[A-Za-z0-9]{30,}|\bgithub_pat_[A-Za-z0-9_]{30,}"),
     "Google API key": re.compile(r"\bAIza[0-9A-Za-z_-]{35}"),
 }
@@ -161,7 +161,7 @@ class CellChecks:
             if pattern.search(joined):
                 self.secrets[kind] += 1
                 words = f"The row seems to hold a secret ({kind}); take it out and revoke it."
-                self.add("secret", words, line=record.line, row=record.row)
+                self.add("secret", words, line=record.line, row=record.row, fix="mask_secrets")
 
 
 def _kind(value: object) -> str:

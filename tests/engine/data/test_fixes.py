@@ -9,6 +9,7 @@ from engine.data.fixes import FIXES, apply
 from engine.refusal import Refusal
 from tests.engine.data.tables import DPO, read_jsonl, write_csv, write_jsonl
 
+KEY = "hf_" + "a1B2c3D4e5" * 4
 CASES: dict[str, tuple[str, bytes, bytes, str]] = {
     "rename_columns": (
         "misspelt_column",
@@ -22,6 +23,7 @@ CASES: dict[str, tuple[str, bytes, bytes, str]] = {
         b'prompt,text\n"a","b \n c"\nd,"e"\n',
         "Line 2",
     ),
+    "mask_secrets": ("secret", f'text\n"my {KEY}"\na\n'.encode(), b"text\nmy [removed]\na\n", "Line 2"),
     "drop_empty_rows": ("empty_cell", b'prompt,text\n"a",b\nc,\n\nd,"e"\n', b'prompt,text\n"a",b\n\nd,"e"\n', "Line 3"),
     "drop_duplicates": ("duplicate_row", b'text\n"a"\na\nb\n', b'text\n"a"\nb\n', "Line 3"),
     "drop_equal_pairs": ("equal_pair", b"text,rejected_text\na,a\nb,c\n", b"text,rejected_text\nb,c\n", "Line 2"),

@@ -106,8 +106,8 @@ def _fix(wish: Wish, out: Path, report: Report, mapping: Mapping[str, str]) -> N
 
 def bounded_check(wish: Wish, mapping: Mapping[str, str]) -> Report:
     """`check` within limits, which ends in words whatever the file does."""
+    from engine.commands.limits import limit
     from engine.data.checks import check
-    from engine.data.console.limits import limit
 
     path, name = wish.file, wish.name
     try:

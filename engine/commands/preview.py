@@ -12,9 +12,9 @@ from pathlib import Path
 
 import msgspec
 
+from engine.commands.check import ROLES, mapping_from, refuse
+from engine.commands.limits import limit
 from engine.data.columns import missing_for
-from engine.data.console.check import ROLES, mapping_from, refuse
-from engine.data.console.limits import limit
 from engine.data.shown import escaped, listed
 from engine.data.types import Preview, Report, Setting
 from engine.executor import Slot
