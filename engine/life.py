@@ -100,30 +100,30 @@ Data = Mapping[str, Any]
 
 
 def _started(run: Run, data: Data, now: float) -> Run:
-    return replace(run, progress=replace(run.progress, steps=data.get("steps") or run.progress.steps))
+    return replace(run, progress=replace(run.progress, steps=_whole(data.get("steps"), run.progress.steps)))
 
 
 def _phase(run: Run, data: Data, now: float) -> Run:
-    done, total = data.get("done_bytes") or 0, data.get("total_bytes") or 0
-    phase = data.get("phase") or run.progress.phase
+    done, total = _whole(data.get("done_bytes"), 0), _whole(data.get("total_bytes"), 0)
+    phase = str(data.get("phase") or run.progress.phase)
     return replace(run, progress=replace(run.progress, phase=phase, done_bytes=done, total_bytes=total))
 
 
 def _step(run: Run, data: Data, now: float) -> Run:
-    loss, step = data.get("loss"), data.get("step") or run.progress.step
-    if isinstance(loss, float) and not math.isfinite(loss):
+    step = _whole(data.get("step"), run.progress.step)
+    if isinstance(data.get("loss"), float) and not math.isfinite(data["loss"]):
         return failed(run, f"The loss became NaN at step {step}; nothing is published. Try a lower learning_rate.", now)
-    last = run.progress
+    last, loss = run.progress, _number(data.get("loss"))
     progress = replace(
         last,
         step=step,
-        steps=data.get("steps") or last.steps,
-        loss=last.loss if loss is None else float(loss),
+        steps=_whole(data.get("steps"), last.steps),
+        loss=last.loss if loss is None else loss,
         learning_rate=_number(data.get("learning_rate"), last.learning_rate),
         tokens_per_s=_number(data.get("tokens_per_s"), last.tokens_per_s),
         left_s=_number(data.get("left_s"), last.left_s),
     )
-    losses = last.losses if loss is None else _thinned(last, step, progress.steps, float(loss))
+    losses = last.losses if loss is None else _thinned(last, step, progress.steps, loss)
     return replace(run, progress=replace(progress, losses=losses))
 
 
@@ -160,11 +160,15 @@ def _with_notice(run: Run, text: str) -> Run:
 
 
 def _stopped(run: Run, data: Data, now: float) -> Run:
-    step, steps = data.get("step") or run.progress.step, data.get("steps") or run.progress.steps
+    step, steps = _whole(data.get("step"), run.progress.step), _whole(data.get("steps"), run.progress.steps)
     run = replace(run, progress=replace(run.progress, step=step, steps=steps))
-    if run.cancel:
-        return cancelled(run, now)
-    return failed(run, f"{WORK[kind_of(run.attempt)]} was stopped from outside at step {step} of {steps}.", now)
+    kind = kind_of(run.attempt)
+    if not run.cancel:
+        where = f" at step {step} of {steps}" if kind == "train" else ""
+        return failed(run, f"{WORK[kind]} was stopped from outside{where}.", now)
+    ended = cancelled(run, now)
+    saved = " The model as it was then is kept here." if run.cancel == "save" and kind == "train" else ""
+    return replace(ended, reason=ended.reason + saved)
 
 
 def _failed(run: Run, data: Data, now: float) -> Run:
@@ -188,14 +192,19 @@ def _finished(run: Run, data: Data, now: float) -> Run:
 def _merged(result: Result, data: Data) -> Result:
     """What `finished` brings, over what was known: the push adds to the training's result."""
     both = {**msgspec.to_builtins(result), **data}
-    both["metrics"] = {**result.metrics, **data.get("metrics", {})}
     merged = msgspec.convert(both, Result)
-    return replace(merged, metrics={name: value for name, value in merged.metrics.items() if math.isfinite(value)})
+    metrics = {**result.metrics, **merged.metrics}
+    return replace(merged, metrics={name: value for name, value in metrics.items() if math.isfinite(value)})
 
 
 def _number(value: Any, otherwise: float | None = None) -> float | None:
     is_number = isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
     return float(value) if is_number else otherwise
+
+
+def _whole(value: Any, otherwise: int) -> int:
+    """A count, or what was known before: a value of another type would make the stored run unreadable."""
+    return value if isinstance(value, int) and not isinstance(value, bool) and value else otherwise
 
 
 CHANGES: Mapping[str, Callable[[Run, Data, float], Run]] = {

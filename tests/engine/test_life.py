@@ -142,7 +142,10 @@ def test_a_refused_push_fails_and_says_that_the_model_is_kept() -> None:
 
 def test_a_stop_that_somebody_asked_for_cancels() -> None:
     run = after(replace(training(), cancel="save"), "stopped", step=7, steps=60)
-    assert (run.status, run.reason) == (Status.cancelled, "Cancelled at step 7 of 60.")
+    assert run.status is Status.cancelled
+    assert run.reason == "Cancelled at step 7 of 60. The model as it was then is kept here."
+    run = after(replace(training(), cancel="drop"), "stopped", step=7, steps=60)
+    assert run.reason == "Cancelled at step 7 of 60."
 
 
 def test_a_stop_that_nobody_asked_for_fails() -> None:
@@ -205,7 +208,13 @@ def test_a_child_that_dies_after_the_wish_to_cancel_was_cancelled() -> None:
 
 
 NUMBERS = st.one_of(st.none(), st.integers(0, 10**6), st.floats())
-DATA = st.fixed_dictionaries(
+JUNK = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=3),
+    lambda inner: st.lists(inner, max_size=2) | st.dictionaries(st.text(max_size=3), inner, max_size=2),
+    max_leaves=4,
+)
+FIELDS = ["step", "steps", "loss", "left_s", "phase", "done_bytes", "text", "reason", "metrics", "answers", "repo", "x"]
+GOOD = st.fixed_dictionaries(
     {},
     optional={
         "step": st.integers(0, 100),
@@ -219,6 +228,7 @@ DATA = st.fixed_dictionaries(
         "metrics": st.dictionaries(st.text(max_size=3), st.floats(), max_size=2),
     },
 )
+DATA = GOOD | st.dictionaries(st.sampled_from(FIELDS), JUNK, max_size=4)
 RUNS = st.sampled_from([QUEUED, fetching(), training(), pushing(), replace(training(), cancel="save")])
 ATTEMPTS = st.sampled_from(["fetch-1", "train-1", "train-2", "push-1", ""])
 EVENTS = st.builds(
