@@ -160,7 +160,7 @@ def chips(hub: Hub, found: Repo, commit: Commit, card: dict[str, Any]) -> str:
         "Who can open it": f"only {found.namespace}" if found.is_private else "everybody on this machine",
         "Tags": ", ".join(found.tags),
     }
-    told = "".join(f"<dt>{name}</dt><dd>{escape(str(value))}</dd>" for name, value in facts.items() if value)
+    told = "".join(f"<div><dt>{name}</dt><dd>{escape(str(value))}</dd></div>" for name, value in facts.items() if value)
     return f"<dl>{told}</dl>"
 
 

@@ -11,7 +11,7 @@ from typing import Any
 import yaml
 
 from engine.hub.snippet import Loading, snippet
-from engine.jobs import Answer, JobSpec
+from engine.jobs import Answer, JobSpec, Value
 
 TASKS = {"reward": "text-classification", "mlm": "fill-mask"}
 TASK = "text-generation"
@@ -45,6 +45,7 @@ class Facts:
     loading: Loading
     rows: int
     held_out: int
+    parameters: Mapping[str, Value] = field(default_factory=dict)
     metrics: Mapping[str, float] = field(default_factory=dict)
     answers: Sequence[Answer] = ()
     are_answers_held_out: bool = False
@@ -154,9 +155,11 @@ def fence(text: str) -> str:
 
 
 def plain(text: object) -> str:
-    """A value for a cell of a table: one line, nothing of it is Markdown or HTML."""
+    """A value for a cell of a table: one line; words stand as code, of the rest nothing is Markdown or HTML."""
     line = " ".join(str(text).split())
-    return re.sub(r"([\\`*_{}\[\]<>()#+!|~&-])", r"\\\1", line)
+    if re.fullmatch(r"[\w.+/%:@-]+", line):
+        return f"`{line}`"
+    return re.sub(r"([\\`*_{}\[\]<>()#+!|~&])", r"\\\1", line)
 
 
 def data(facts: Facts) -> str:
@@ -171,7 +174,7 @@ def data(facts: Facts) -> str:
 
 
 def parameters(facts: Facts) -> str:
-    rows = "\n".join(f"| {plain(name)} | {plain(value)} |" for name, value in facts.spec.parameters.items())
+    rows = "\n".join(f"| {plain(name)} | {plain(value)} |" for name, value in facts.parameters.items())
     took = f"The training took {facts.train_s:.0f} s. " if facts.train_s else ""
     return f"## How it was trained\n\n{took}All parameters:\n\n| parameter | value |\n|---|---|\n{rows}" if rows else ""
 

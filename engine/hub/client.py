@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 
 import httpx2
 import huggingface_hub.constants
-from huggingface_hub import HfApi, set_client_factory
+from huggingface_hub import HfApi, ModelInfo, set_client_factory
 from huggingface_hub.errors import (
     GatedRepoError,
     HfHubHTTPError,
@@ -60,10 +60,17 @@ def connect(token: str | None, address: str = "", timeout_s: float = 30) -> HfAp
     return HfApi(endpoint=address, token=token or False)
 
 
-def retried(call: Callable[[], T], deadline: float, sleep: Callable[[float], None] = time.sleep) -> T:
+def info(api: HfApi, repo: str, revision: str = "", timeout_s: float = 30) -> ModelInfo:
+    """What the Hub says of a model, its files' hashes too. The limit must be given here: the client's own call asks
+    without one, whatever `connect` set."""
+    return api.model_info(repo, revision=revision or None, files_metadata=True, timeout=timeout_s)
+
+
+def retried(call: Callable[[], T], deadline: float, waiting: Callable[[BaseException], object] | None = None) -> T:
     """The answer of `call`, tried again with growing pauses while the Hub has trouble and `deadline` is not reached.
 
-    `deadline` is by time.monotonic(). What is no passing trouble is raised at once.
+    `deadline` is by time.monotonic(); `waiting` hears of each trouble that is waited out. Other errors are raised
+    at once.
     """
     pause = 1.0
     while True:
@@ -73,7 +80,9 @@ def retried(call: Callable[[], T], deadline: float, sleep: Callable[[float], Non
             wait = max(pause, asked_pause(error))
             if not is_passing(error) or time.monotonic() + wait > deadline:
                 raise
-            sleep(wait)
+            if waiting:
+                waiting(error)
+            time.sleep(wait)
             pause = min(pause * 2, 60)
 
 

@@ -34,6 +34,8 @@ def default_cache() -> Path:
 def fetch(path: Path, cache: Path | None = None) -> bool:
     """Make a run's folder ready to train in; True when its last event is `finished`."""
     folder = RunFolder(path)
+    if not folder.spec_file.exists():
+        raise Refusal(f"{path} is no run's folder: it has no spec.json.")
     attempt = folder.current_attempt("fetch")
     log = EventLog(attempt.folder, attempt.run, attempt.name)
     try:
@@ -116,7 +118,7 @@ def from_hub(model: Model, cache: Path, log: EventLog) -> tuple[Path, dict[str, 
 def download(model: Model, address: str, token: str | None, cache: Path, log: EventLog) -> tuple[Path, dict[str, str]]:
     """All files that training needs; bytes are told while they come."""
     api = client.connect(token, address)
-    info = api.model_info(model.id, revision=model.revision, files_metadata=True)
+    info = client.info(api, model.id, model.revision)
     sizes = {sibling.rfilename: sibling.size or 0 for sibling in info.siblings or []}
     wanted = [*small_files(sizes), *check_safetensors(model.id, sizes)]
     total = sum(sizes[name] for name in wanted)

@@ -116,7 +116,7 @@ def find_repo(name: str, revision: str, token: str | None) -> tuple[str, str | N
 
 def ask(name: str, revision: str, address: str, token: str | None) -> ModelInfo:
     api = client.connect(token, address, WAIT_S)
-    return api.model_info(name, revision=revision or None, files_metadata=True)
+    return client.info(api, name, revision, WAIT_S)
 
 
 def check_open(name: str, address: str, info: ModelInfo) -> None:

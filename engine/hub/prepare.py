@@ -78,8 +78,9 @@ def make(cache: Path, model: str, source: Path) -> None:
         (made / "README.md").write_text(card(model), encoding="utf-8")
         for path in made.iterdir():
             path.chmod(0o644)
-        shutil.rmtree(final, ignore_errors=True)
-        made.rename(final)
+        if not is_prepared(cache, model):  # another process may have been faster
+            shutil.rmtree(final, ignore_errors=True)
+            made.rename(final)
 
 
 def card(model: str) -> str:
@@ -173,7 +174,7 @@ def put(cache: Path, model: str, address: str, token: str | None) -> str:
     api = client.connect(token, address, 120)
     api.create_repo(model, private=False, exist_ok=True)
     files = sorted(path for path in embedded_folder(cache, model).iterdir() if path.is_file())
-    if not is_same(api.model_info(model, files_metadata=True), files):
+    if not is_same(client.info(api, model), files):
         additions = [CommitOperationAdd(path.name, path) for path in files]
         api.create_commit(model, additions, commit_message="The embedded model as safetensors")
     return f"{address}/{model}"

@@ -44,7 +44,12 @@ class Pushing:
     is_private: bool
 
     def call(self, work: Callable[[], T]) -> T:
-        return client.retried(work, self.deadline)
+        return client.retried(work, self.deadline, self.tell)
+
+    def tell(self, error: BaseException) -> None:
+        code = client.status(error)
+        trouble = f"has trouble (status {code})" if code else "cannot be reached"
+        self.log.write("warning", text=f"The Hub {trouble}; the model is safe here and I keep trying.")
 
 
 def push(path: Path, to: str = "", deadline_s: float = DEADLINE_S) -> bool:
@@ -53,6 +58,8 @@ def push(path: Path, to: str = "", deadline_s: float = DEADLINE_S) -> bool:
     `to` names the repo exactly; left out, it is the run's own target, with a number behind where that is taken.
     """
     folder = RunFolder(path)
+    if not folder.spec_file.exists():
+        raise Refusal(f"{path} is no run's folder: it has no spec.json.")
     attempt = folder.current_attempt("push")
     log = EventLog(attempt.folder, attempt.run, attempt.name)
     log.write("started")
@@ -82,7 +89,10 @@ def carry_out(folder: RunFolder, log: EventLog, work: Path, to: str, deadline_s:
     if trained is None:
         raise Refusal(f"Run {log.run} has no finished training, so there is nothing to push.")
     spec = folder.read_spec()
-    wish = names.check(to or spec.target.repo)
+    wish = to or spec.target.repo
+    if not wish:
+        raise Refusal(f"Run {log.run} names no repo to push to: say --to namespace/name.", "repo")
+    names.check(wish)
     token, address = os.environ.get("HF_TOKEN") or None, client.endpoint()
     deadline = time.monotonic() + deadline_s
     try:
@@ -126,7 +136,7 @@ def claim_one(pushing: Pushing, repo: str, is_ours: bool) -> ModelInfo | None:
 
     is_new = pushing.call(ask)
     if is_new or is_ours or len(asked) > 1:
-        head = pushing.call(lambda: pushing.api.model_info(repo, files_metadata=True))
+        head = pushing.call(lambda: client.info(pushing.api, repo))
         if is_new or is_untouched(head) or has_our_commit(pushing, repo):
             check_visibility(pushing, repo, head)
             return head
@@ -212,7 +222,7 @@ def commit(pushing: Pushing, repo: str, files: list[Path], parent: str) -> str:
     """The commit that holds the files: made now on `parent`, or found to be there already."""
 
     def once() -> str:
-        now = pushing.api.model_info(repo, files_metadata=True)
+        now = client.info(pushing.api, repo)
         if is_same(now, files):
             return str(now.sha)
         additions = [CommitOperationAdd(path.name, path) for path in files]
@@ -251,7 +261,7 @@ def compare(pushing: Pushing, repo: str, sha: str, files: list[Path]) -> dict[st
 
     Raises Refusal where one differs from what lies here.
     """
-    head = pushing.call(lambda: pushing.api.model_info(repo, revision=sha, files_metadata=True))
+    head = pushing.call(lambda: client.info(pushing.api, repo, sha))
     large = {sibling.rfilename: sibling.lfs.sha256 for sibling in head.siblings or [] if sibling.lfs is not None}
     hashes = {}
     with tempfile.TemporaryDirectory() as place:

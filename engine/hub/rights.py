@@ -36,6 +36,12 @@ def check(token: str | None, namespace: str, address: str = "") -> str:
     return owner
 
 
+def where_to_get_one(address: str) -> str:
+    if client.is_loopback(address or client.endpoint()):
+        return "take the one in the local Hub's file `token`"
+    return f"make one with write rights at {SETTINGS}"
+
+
 def check_namespace(me: Mapping[str, Any], owner: str, namespace: str) -> None:
     orgs = {str(org["name"]): str(org.get("roleInOrg", "write")) for org in me.get("orgs", [])}
     if namespace == owner:

@@ -20,6 +20,7 @@ from engine.hub.prepare import ORIGINS
 from engine.hub.snippet import Loading, head
 from engine.jobs import Answer, Attempt, JobSpec
 from engine.plan.models import NOTES, find
+from engine.plan.parameters import complete
 from engine.refusal import Refusal
 
 ALLOWED = (
@@ -189,6 +190,7 @@ def gather(
         loading=Loading(repo, head(spec.method), is_lora, is_chat, base, revision),
         rows=count_rows(folder.rows("train")),
         held_out=count_rows(folder.rows("valid")),
+        parameters=complete(spec.method, spec.parameters),
         metrics=end.get("metrics", {}),
         answers=[msgspec.convert(one, Answer) for one in end.get("answers", [])],
         are_answers_held_out=bool(end.get("are_answers_held_out")),

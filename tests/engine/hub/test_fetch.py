@@ -162,8 +162,16 @@ def test_rows_that_cannot_be_read_fail_as_data(twin: Twin, bases: dict[str, Path
     assert last(run, "fetch-1").data["code"] == "data"
 
 
-def test_a_folder_without_a_spec_ends_with_a_word(tmp_path: Path, twin: Twin) -> None:
+def test_a_folder_that_is_no_run_stays_untouched(tmp_path: Path, twin: Twin) -> None:
+    for word in ("fetch", "push"):
+        done = engine(word, str(tmp_path / "7"), environment=twin.environment(tmp_path))
+        assert (done.returncode, done.stderr) == (1, f"{tmp_path / '7'} is no run's folder: it has no spec.json.\n")
+    assert not (tmp_path / "7").exists()
+
+
+def test_a_spec_of_another_kind_ends_with_a_word(tmp_path: Path, twin: Twin) -> None:
     run = RunFolder(tmp_path / "7")
     run.path.mkdir()
+    run.spec_file.write_text("{}")
     assert not fetch(run, twin)
     assert last(run, "fetch-1").data["code"] == "crash"

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from huggingface_hub import HfApi
 
+from engine.hub import client
 from engine.hub.client import connect
 from engine.hub.look import look
 from engine.plan.gates import fits
@@ -191,6 +192,22 @@ def test_a_hub_that_is_away_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPa
 def test_a_hub_in_trouble_is_told(finder: Finder, twin: Twin) -> None:
     twin.fail("GET /api/models", 503)
     assert "status 503" in refused(finder, BASE)
+
+
+def test_a_hub_that_never_answers_is_given_up(twin: Twin) -> None:
+    twin.fail("GET /api/models", 200, hang_s=2)
+    with pytest.raises(client.TROUBLE) as caught:
+        client.info(connect(None, twin.url), BASE, timeout_s=0.2)
+    assert "could not be reached" in client.explain(caught.value, BASE, twin.url, False).text
+
+
+@pytest.mark.parametrize("path", ["whoami", "repos/create"])
+def test_calls_that_have_no_limit_of_their_own_get_ours(twin: Twin, path: str) -> None:
+    twin.fail(path, 200, hang_s=2)
+    api = connect(twin.token, twin.url, 0.2)
+    with pytest.raises(client.TROUBLE) as caught:
+        api.whoami() if path == "whoami" else api.create_repo(BASE)
+    assert client.is_passing(caught.value)
 
 
 def test_what_a_local_hub_lacks_is_looked_for_on_the_public_one_without_a_token(

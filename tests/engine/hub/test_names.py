@@ -109,6 +109,7 @@ def test_what_people_wrote_cannot_leave_its_place_in_the_card() -> None:
     assert faults(text) == ([], [])
     assert "`````text\n" + EVIL + "\n`````" in text
     assert plain("a|b\n<b>*c*") == r"a\|b \<b\>\*c\*"
+    assert plain("learning_rate") == "`learning_rate`"
 
 
 def test_a_card_compares_with_the_base_and_lists_what_was_measured() -> None:

@@ -5,6 +5,7 @@ import json
 import os
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -14,7 +15,8 @@ from huggingface_hub import HfApi
 from engine.folder import RunFolder
 from engine.hub.client import connect
 from engine.hub.push import push as work
-from engine.jobs import Model
+from engine.jobs import Model, Target
+from engine.plan.parameters import complete
 from tests.engine.hub.conftest import BASE, KINDS, Trained, engine, events_of, last, put_base, run_to_push
 from tests.twins.hub import Twin
 
@@ -121,8 +123,8 @@ def test_the_card_tells_what_the_hub_and_people_need(run: RunFolder, twin: Twin,
     assert front["model-index"][0]["results"][0]["metrics"]
     assert spec.train.sha256 in text and spec.model.revision[:12] in text
     assert "![Loss over the steps of the training](loss.png)" in text
-    for name in spec.parameters:
-        assert name.replace("_", r"\_") in text
+    for name, value in complete(spec.method, spec.parameters).items():
+        assert f"| `{name}` | `{value}` |" in text
     answers = last(RunFolder(run.path), "train-1").data["answers"]
     assert answers and answers[0]["tuned"] in text
 
@@ -195,6 +197,12 @@ def test_a_repo_that_is_named_but_not_ours_is_left_alone(run: RunFolder, twin: T
     assert model_commits(api, "local/elsewhere") == 1
 
 
+def test_a_run_without_a_target_asks_where_to(run: RunFolder, twin: Twin) -> None:
+    run.write_spec(replace(run.read_spec(), target=Target()))
+    assert not push(run, twin)
+    assert "--to namespace/name" in last(run, "push-1").data["reason"]
+
+
 def test_a_bad_name_is_refused_before_the_hub_is_asked(run: RunFolder, twin: Twin) -> None:
     seen = len(twin.seen)
     assert not push(run, twin, "no/such/name")
@@ -213,6 +221,8 @@ def test_a_hub_that_makes_it_public_gets_no_byte(run: RunFolder, twin: Twin, api
 def test_trouble_of_the_hub_is_waited_out(run: RunFolder, twin: Twin, api: HfApi) -> None:
     twin.fail(COMMIT, 500, times=2)
     assert push(run, twin)
+    told = [event.data["text"] for event in events_of(run, "push-1") if event.kind == "warning"]
+    assert told == ["The Hub has trouble (status 500); the model is safe here and I keep trying."] * 2
     assert twin.count(COMMIT) == 3
     assert model_commits(api) == 1
 
