@@ -1,5 +1,7 @@
 """A reward model: a head of one number is put on the base, and learns to give the chosen text the higher one."""
 
+from typing import Any
+
 from engine.work.training.task import Task, Work
 
 
@@ -24,6 +26,12 @@ def prepare(task: Task) -> Work:
         processing_class=tokenizer,
         peft_config=weights.lora_config(task, "SEQ_CLS", keep=weights.head_names(model)),
     )
+
+    def load_back() -> Any:
+        loaded = weights.load_result(task, "SequenceClassification")
+        loaded.config.pad_token_id = tokenizer.pad_token_id
+        return loaded
+
     chosen, are_held_out = samples.choose(valid, train)
     asked = [pair for pair in (rows.reward_row(tokenizer, row, task.whole("max_length")) for row in chosen) if pair]
     questions = tuple(samples.reward_question(tokenizer, pair) for pair in asked)
@@ -34,5 +42,5 @@ def prepare(task: Task) -> Work:
         questions=questions,
         are_held_out=are_held_out,
         answer=lambda tuned: samples.rewards_in_words(losses.rewards(tuned, asked, tokenizer.pad_token_id)),
-        load_back=lambda: weights.load_result(task, "SequenceClassification"),
+        load_back=load_back,
     )

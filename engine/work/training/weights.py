@@ -21,13 +21,18 @@ def has_gpu() -> bool:
 
 
 def load_tokenizer(task: Task, rows: Sequence[Row]) -> Any:
-    """The base model's tokenizer with a pad token that is not its eos, and a template where the rows have turns."""
+    """The base model's tokenizer with a pad token that is not its eos, and a template where the rows have turns.
+
+    A reward head is read at the last token that is not padding, by the config of the base that a lora is loaded on:
+    there the base's own pad token stays, whatever it is.
+    """
     from transformers import AutoTokenizer
 
     check_shards(task.folder.model)
     tokenizer = AutoTokenizer.from_pretrained(task.folder.model, **LOCAL)
     tokenizer.padding_side = "right"
-    choose_pad(tokenizer)
+    if task.spec.method != "reward" or tokenizer.pad_token is None:
+        choose_pad(tokenizer)
     if any(isinstance(value, list) for value in (rows[0] if rows else {}).values()):
         choose_template(task, tokenizer)
     return tokenizer

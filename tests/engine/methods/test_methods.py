@@ -135,35 +135,17 @@ def test_a_model_without_a_template_gets_one_for_conversations(tmp_path: Path) -
     assert "im_start" in (run.attempts / "train-1/output/chat_template.jinja").read_text()
 
 
-SEED_TEXTS = (
-    ("human: hello \\n bot: hi nice to meet you", "human: hello \\n bot: leave me alone"),
-    ("human: how are you \\n bot: I am fine", "human: how are you \\n bot: I am not fine"),
-    ("human: What is your name? \\n bot: My name is Mary", "human: What is your name? \\n bot: Whats it to you?"),
-    (
-        "human: Which is the best programming language? \\n bot: Python",
-        "human: Which is the best programming language? \\n bot: Javascript",
-    ),
-)
-SEED_PAIRS = (
-    ("hello", "hi nice to meet you", "leave me alone"),
-    ("how are you", "I am fine", "I am not fine"),
-    ("What is your name?", "My name is Mary", "Whats it to you?"),
-    ("What is your name?", "My name is Mary", "I dont have a name"),
-    ("Which is the best programming language?", "Python", "Javascript"),
-    ("Which is the best programming language?", "Python", "C++"),
-    ("Which is the best programming language?", "Java", "C++"),
-)
+def test_a_reward_model_scores_the_same_once_loaded_where_padding_is_eos(tmp_path: Path) -> None:
+    """The base's config says where the score is read; many models pad with their eos."""
+    from tests.mini import make_causal
 
-
-@pytest.mark.parametrize("method", NEEDS)
-def test_the_documented_tables_train_to_the_end_as_they_stand(
-    method: str, causal: Path, encoder: Path, tmp_path: Path
-) -> None:
-    """The tables that people know from AutoTrain's page, with their literal backslash-n."""
-    rows: list[dict[str, object]] = [{"text": text} for text, _ in SEED_TEXTS]
-    if method == "reward":
-        rows = [{"chosen": text, "rejected": other} for text, other in SEED_TEXTS]
-    elif method in ("dpo", "orpo"):
-        rows = [{"prompt": prompt, "chosen": text, "rejected": other} for prompt, text, other in SEED_PAIRS]
-    make_run(tmp_path / "run", method, encoder if method == "mlm" else causal, rows)
-    assert train(tmp_path / "run")
+    model = make_causal(tmp_path / "model", ["hello nice to meet you, go away"] * 5)
+    for name, key, value in (("config", "pad_token_id", 2), ("tokenizer_config", "pad_token", "<|im_end|>")):
+        path = model / f"{name}.json"
+        path.write_text(json.dumps({**json.loads(path.read_text()), key: value}))
+    _, events = trained(tmp_path / "run", "reward", model)
+    margins = []
+    for answer in events[-1].data["answers"]:
+        chosen, rejected = (float(part.split()[-1]) for part in answer["tuned"].split(","))
+        margins.append(chosen - rejected)
+    assert sum(margins) / len(margins) == pytest.approx(events[-1].data["metrics"]["eval_reward_margin"], abs=0.05)
