@@ -1,8 +1,9 @@
 """What `python -m engine check` prints, and its exit code."""
 
 import sys
+import tempfile
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import msgspec
@@ -58,14 +59,28 @@ def check_and_print(wish: Wish) -> int:
     except Refusal as refusal:
         sys.stderr.write(f"{refusal.text}\n")
         return 2
-    report = bounded_check(wish, mapping)
-    if wish.fix is not None:
-        try:
-            _fix(wish, wish.fix, report, mapping)
-        except Refusal as refusal:
-            return refuse(refusal, wish.as_json)
+    try:
+        report = _check(wish, mapping)
+    except Refusal as refusal:
+        return refuse(refusal, wish.as_json)
     _write(report, wish.method, wish.as_json)
     return exit_code(report, wish.method)
+
+
+def _check(wish: Wish, mapping: Mapping[str, str]) -> Report:
+    """Raises Refusal for a model or a fix that is none."""
+    if not wish.model:
+        report = bounded_check(wish, mapping)
+    else:
+        from engine.commands.tokens import with_tokens
+
+        with tempfile.TemporaryDirectory() as folder:
+            arrow = wish.arrow or Path(folder) / "rows.arrow"
+            report = bounded_check(replace(wish, arrow=arrow), mapping)
+            report = with_tokens(report, arrow, wish.model, wish.method)
+    if wish.fix is not None:
+        _fix(wish, wish.fix, report, mapping)
+    return report
 
 
 def refuse(refusal: Refusal, as_json: bool) -> int:
@@ -118,7 +133,8 @@ def bounded_check(wish: Wish, mapping: Mapping[str, str]) -> Report:
     except IsADirectoryError:
         return unreadable(path, name, "This is a folder, not a file.")
     except OSError as error:
-        return unreadable(path, name, f"The file cannot be read: {error.strerror or 'unknown reason'}.")
+        what = "The file cannot be read" if error.filename in (None, str(path)) else "The rows cannot be written"
+        return unreadable(path, name, f"{what}: {error.strerror or 'unknown reason'}.")
     except Refusal as refusal:
         return unreadable(path, name, refusal.text)
 
@@ -147,6 +163,7 @@ def _print(report: Report, method: str | None) -> None:
     for word, fit in report.methods.items():
         if method in (None, word) and fit.usable:
             columns = ", ".join(dict.fromkeys(fit.mapping.values()))
-            console.print(Text(f"  {word}: {fit.rows_used:,} rows, from {columns}", style="green"))
+            cut = f", {fit.rows_truncated:,} of them cut" if fit.rows_truncated else ""
+            console.print(Text(f"  {word}: {fit.rows_used:,} rows{cut}, from {columns}", style="green"))
     if not any(fit.usable for fit in report.methods.values()):
         console.print(Text("  Not usable as it stands.", style="red"))

@@ -64,7 +64,7 @@ def make_preview(wish: Wish) -> Preview:
     refuse_unknown_method(wish.method)
     mapping = mapping_from(tuple(word for word in wish.words if word.partition("=")[0] in ROLES))
     given = parameters.parse([word for word in wish.words if word.partition("=")[0] not in ROLES], wish.method)
-    look = _look(wish)
+    look = look_for(wish.model, wish.method)
     slot = slot_here()
     limit(sum(path.stat().st_size for path in _files(wish.path)))
     with checked(wish.path, wish.method, mapping) as (report, arrow):
@@ -86,15 +86,16 @@ def _files(path: Path) -> list[Path]:
     return [file for file in path.iterdir() if file.is_file()] if path.is_dir() else [path]
 
 
-def _look(wish: Wish) -> Look:
-    """The base model, of the right kind for the method. Raises Refusal."""
+def look_for(model: str, method: str) -> Look:
+    """The base model, the usual one where none is named; of the right kind for the method. Raises Refusal."""
     from engine.hub.fetch import default_cache
     from engine.hub.look import look
     from engine.plan.gates import fits
 
-    model = wish.model or (DEFAULT_MASKED if wish.method == "mlm" else DEFAULT_CAUSAL)
-    found = look(model, token=os.environ.get("HF_TOKEN") or None, cache=default_cache())
-    fits(found, wish.method)
+    name = model or (DEFAULT_MASKED if method == "mlm" else DEFAULT_CAUSAL)
+    found = look(name, token=os.environ.get("HF_TOKEN") or None, cache=default_cache())
+    if method:
+        fits(found, method)
     return found
 
 

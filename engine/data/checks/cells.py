@@ -18,7 +18,6 @@ from engine.data.turns import LITERAL_NEWLINE, BadMessages, TurnCount, faults_of
 CONTROLS = bytes(set(range(32)) - {9, 10, 13}) + b"\x7f"
 CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]")
 BIDI = re.compile(r"[\u200e\u200f\u202a-\u202e\u2066-\u2069]")
-SECRET_SIGNS = ("hf_", "xox", "sk-", "AKIA", "PRIVATE KEY", "ghp_", "github_pat_", "AIza")
 SECRETS: Mapping[str, re.Pattern[str]] = {
     "Hugging Face token": re.compile(r"\bhf_[A-Za-z0-9]{30,}"),
     "Slack token": re.compile(r"\bxox[abeoprs]-[A-Za-z0-9-]{10,}|\bxapp-[A-Za-z0-9-]{10,}"),
@@ -144,7 +143,7 @@ class CellChecks:
             self._report(record, "control_character", CONTROL, "holds a control character")
         if len(data) != len(joined) and (b"\xe2\x80" in data or b"\xe2\x81" in data):
             self._report(record, "bidi_character", BIDI, "holds a character that turns the direction of writing")
-        if any(sign in joined for sign in SECRET_SIGNS):
+        if may_hold_secret(data):
             self._check_secrets(record, joined)
 
     def _report(self, record: Record, code: str, pattern: re.Pattern[str], words: str, fix: str = "") -> None:
@@ -162,6 +161,21 @@ class CellChecks:
                 self.secrets[kind] += 1
                 words = f"The row seems to hold a secret ({kind}); take it out and revoke it."
                 self.add("secret", words, line=record.line, row=record.row, fix="mask_secrets")
+
+
+def may_hold_secret(data: bytes) -> bool:
+    """Whether a row holds the beginning of any secret; written out, since every row passes here."""
+    return (
+        b"hf_" in data
+        or b"sk-" in data
+        or b"xox" in data
+        or b"xapp-" in data
+        or b"AKIA" in data
+        or b"PRIVATE KEY" in data
+        or b"ghp_" in data
+        or b"github_pat_" in data
+        or b"AIza" in data
+    )
 
 
 def _kind(value: object) -> str:

@@ -2,6 +2,7 @@
 surrogate, no NUL, nesting up to 32, at most 64 columns."""
 
 import json
+import re
 from collections.abc import Iterator
 
 from engine.data.findings import Add
@@ -84,25 +85,20 @@ def _reason(error: json.JSONDecodeError, text: str) -> str:
     }.get(error.msg, escaped(error.msg[0].lower() + error.msg[1:]))
 
 
+_STRING = r'"(?:[^"\\]|\\.)*+"'
+_BRACKETS = re.compile(_STRING + r"|([\[{])|([\]}])")
+
+
 def _refuse_depth(text: str) -> None:
     """Depth outside strings; brackets inside them do not count."""
-    depth, is_string, position = 0, False, 0
-    while position < len(text):
-        character = text[position]
-        if is_string:
-            if character == "\\":
-                position += 1
-            elif character == '"':
-                is_string = False
-        elif character == '"':
-            is_string = True
-        elif character in "[{":
+    depth = 0
+    for found in _BRACKETS.finditer(text):
+        if found.lastindex == 1:
             depth += 1
-            if depth > DEEPEST:
-                raise BadJson(f"it is nested deeper than {DEEPEST} levels", position + 1)
-        elif character in "]}":
+        elif found.lastindex == 2:
             depth -= 1
-        position += 1
+        if depth > DEEPEST:
+            raise BadJson(f"it is nested deeper than {DEEPEST} levels", found.start() + 1)
 
 
 def strings(value: object) -> Iterator[str]:

@@ -103,6 +103,15 @@ def test_a_preview_takes_a_file_or_what_a_check_left(model: Path, tmp_path: Path
     assert with_valid["rows_held_out"] == len(DPO)
 
 
+def test_a_check_with_a_model_counts_its_tokens(model: Path, tmp_path: Path) -> None:
+    path = write_csv(tmp_path / "a.csv", [*DPO, {"prompt": "why", "text": "so " * 900, "rejected_text": "no " * 900}])
+    answer = json.loads(engine("check", path, "--model", model, "--json").stdout)
+    assert set(answer["stats"]["tokens"]) == {"sft", "clm", "reward", "dpo", "orpo"}
+    assert answer["methods"]["dpo"]["rows_truncated"] == 1 and answer["stats"]["tokens"]["dpo"]["max"] > 1_000
+    refused = engine("check", path, "--model", tmp_path / "nothing", "--json")
+    assert refused.returncode == 1 and json.loads(refused.stdout)["refusal"]["field"] == "model"
+
+
 @pytest.mark.parametrize(
     ("words", "field"),
     [
