@@ -28,6 +28,8 @@ def train(path: Path) -> bool:
     """
     # Threads that spin while they wait make a step six times as long as soon as anything else runs on the machine.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    if "RANK" not in os.environ:
+        os.environ.setdefault("CUDA_VISIBLE_DEVICES", "0")  # TRL refuses several devices in one process
     folder = RunFolder(path)
     attempt = folder.current_attempt("train")
     log = EventLog(attempt.folder, attempt.run, attempt.name)

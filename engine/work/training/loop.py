@@ -8,9 +8,10 @@ from typing import Any
 
 from transformers import TrainerCallback
 
+from engine.plan import estimate
 from engine.work.training.checkpoints import mark_complete
 from engine.work.training.task import Failure, Task
-from engine.work.training.weights import has_gpu
+from engine.work.training.weights import has_bf16, has_gpu
 
 STOP_FILE = "stop"
 RECENT = 20
@@ -19,10 +20,7 @@ RECENT = 20
 
 def arguments(task: Task, rows: int) -> dict[str, Any]:
     """What every trainer's config gets. No token, no report to anybody; the first figure that is none must be seen."""
-    import torch
-
     is_gpu = has_gpu()
-    is_bf16 = is_gpu and torch.cuda.is_bf16_supported()
     steps = planned_steps(task, rows)
     save_steps = task.whole("save_steps") or max(50, math.ceil(steps / 5))
     return {
@@ -40,7 +38,7 @@ def arguments(task: Task, rows: int) -> dict[str, Any]:
         "seed": task.whole("seed"),
         "gradient_checkpointing": task.is_on("gradient_checkpointing"),
         "train_sampling_strategy": "group_by_length",
-        "bf16": is_bf16,
+        "bf16": has_bf16(),
         "use_cpu": not is_gpu,
         "dataloader_num_workers": 0,
         "dataloader_pin_memory": is_gpu,
@@ -59,9 +57,7 @@ def arguments(task: Task, rows: int) -> dict[str, Any]:
 
 def planned_steps(task: Task, rows: int) -> int:
     """Optimizer steps of the whole training on one device."""
-    per_step = task.whole("batch_size") * task.whole("gradient_accumulation")
-    by_epochs = math.ceil(math.ceil(rows / per_step) * task.number("epochs"))
-    return task.whole("max_steps") or max(1, by_epochs)
+    return estimate.planned_steps(task.settings, rows)
 
 
 class CountingCollator:

@@ -22,8 +22,7 @@ def score_counted_positions(model: Any) -> None:
     49,152 tokens that is most of a step. The values are the same: log-softmax of the same logits.
     """
     base = model.get_base_model() if is_lora(model) else model
-    config = base.config.get_text_config()
-    if base.device.type != "cpu" or any(getattr(config, name, None) is not None for name in SCALES):
+    if base.device.type != "cpu" or has_scaled_logits(base):
         return
     fused_forward = base.forward
 
@@ -38,15 +37,24 @@ def score_counted_positions(model: Any) -> None:
     base.forward = types.MethodType(forward, base)
 
 
+def has_scaled_logits(model: Any) -> bool:
+    config = model.config.get_text_config()
+    return any(getattr(config, name, None) is not None for name in SCALES)
+
+
 def scored_output(model: Any, labels: Any, **inputs: Any) -> Any:
     """TRL's FusedCausalLMOutput for `labels` (rows × length, -100 is skipped): fields are rows × (length - 1)."""
+    import torch
     from trl.trainer.utils import FusedCausalLMOutput
 
     inputs["use_cache"] = False
     inputs.pop("num_items_in_batch", None)
-    hidden = model.base_model(**inputs).last_hidden_state[:, :-1]
     mask = labels[:, 1:] != IGNORED
-    fields = score(hidden[mask], model.get_output_embeddings(), labels[:, 1:][mask])
+    if has_scaled_logits(model):
+        states, head = model(**inputs).logits[:, :-1][mask], torch.nn.Identity()
+    else:
+        states, head = model.base_model(**inputs).last_hidden_state[:, :-1][mask], model.get_output_embeddings()
+    fields = score(states, head, labels[:, 1:][mask])
     log_probs, entropy, mean_logits, is_top1 = (
         value.new_zeros(mask.shape).masked_scatter(mask, value) for value in fields
     )

@@ -20,6 +20,13 @@ def has_gpu() -> bool:
     return bool(torch.cuda.is_available())
 
 
+def has_bf16() -> bool:
+    """Whether the GPU computes bfloat16 itself; emulated, it would be slower than float32."""
+    import torch
+
+    return has_gpu() and bool(torch.cuda.is_bf16_supported(including_emulation=False))
+
+
 def load_tokenizer(task: Task, rows: Sequence[Row]) -> Any:
     """The base model's tokenizer with a pad token that is not its eos, and a template where the rows have turns.
 
@@ -65,7 +72,7 @@ def load_model(task: Task, kind: str, source: Path | None = None) -> Any:
 
     folder = source or task.folder.model
     check_shards(folder)
-    is_frozen = task.is_on("lora") and has_gpu()
+    is_frozen = task.is_on("lora") and has_bf16()
     extra = {"num_labels": 1} if kind == "SequenceClassification" else {}
     loader = getattr(transformers, f"AutoModelFor{kind}")
     try:

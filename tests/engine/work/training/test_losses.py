@@ -71,3 +71,14 @@ def test_log_odds_are_those_of_the_mean_probability() -> None:
 def test_a_reward_that_cannot_tell_is_a_coin() -> None:
     assert losses.reward_metrics([(1.0, 1.0), (2.0, 1.0)])["eval_reward_accuracy"] == 0.75
     assert losses.reward_metrics([(0.0, 0.0)])["eval_loss"] == pytest.approx(math.log(2))
+
+
+def test_a_model_that_scales_its_logits_is_measured_by_its_own_head(tmp_path: Path) -> None:
+    from transformers import AutoModelForCausalLM
+
+    model = AutoModelForCausalLM.from_pretrained(make_causal(tmp_path, ["hello"]))
+    row = {"input_ids": list(range(5, 40)), "labels": list(range(5, 40))}
+    plain = losses.row_log_probs(model, [row])
+    model.config.logit_scale = 1.0
+    assert losses.has_scaled_logits(model)
+    assert losses.row_log_probs(model, [row])[0][0] == pytest.approx(plain[0][0], abs=1e-4)
