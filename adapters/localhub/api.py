@@ -1,6 +1,5 @@
 """The API around a repo: who asks, create, settings, info, tree. The paths are in `app.API`."""
 
-import asyncio
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -17,8 +16,13 @@ from adapters.localhub.tokens import Tokens, Who, check_may_read_files, check_ma
 class Hub:
     shelf: Shelf
     tokens: Tokens
-    lock: asyncio.Lock
-    """Held while a repo changes."""
+
+    def again(self, repo: Repo) -> Repo:
+        """The repo as it stands now, asked within `shelf.locked()`: it may have changed since the request came."""
+        found = self.shelf.find(repo.kind, repo.id)
+        if found is None:
+            raise no_repo()
+        return found
 
 
 HUB = web.AppKey("hub", Hub)
@@ -94,7 +98,7 @@ async def create(request: web.Request) -> web.Response:
     if visibility not in ("public", "private"):
         raise No(400, f"Unknown visibility: {visibility}")
     url = page(request, kind, repo)
-    async with hub.lock:
+    with hub.shelf.locked():
         if hub.shelf.find(kind, repo):
             told = {"error": f"You already created this {kind[:-1]} repo: {repo}", "url": url}
             return web.json_response(told, status=409)
@@ -108,23 +112,29 @@ async def delete(request: web.Request) -> web.Response:
     kind, repo = named(values, who)
     found = check_may_see(who, hub.shelf.find(kind, repo))
     check_may_write(who, found.namespace)
-    async with hub.lock:
-        hub.shelf.delete(found)
+    with hub.shelf.locked():
+        hub.shelf.delete(hub.again(found))
     return web.json_response({})
 
 
 async def settings(request: web.Request) -> web.Response:
     hub, repo, _ = writable(request)
     values = await body(request)
+    with hub.shelf.locked():
+        changed = with_settings(hub.again(repo), values)
+        hub.shelf.save(changed)
+    told = {"private": changed.is_private, "visibility": changed.visibility, "gated": changed.gated or False}
+    return web.json_response(told)
+
+
+def with_settings(repo: Repo, values: dict[str, Any]) -> Repo:
     visibility = values.get("visibility", repo.visibility)
     if "private" in values:
         visibility = "private" if values["private"] else "public"
     gated = values.get("gated", repo.gated) or ""
     if visibility not in ("public", "private") or gated not in ("", "auto", "manual"):
         raise No(400, "Unknown visibility or gating")
-    async with hub.lock:
-        hub.shelf.save(replace(repo, visibility=visibility, gated=gated))
-    return web.json_response({"private": visibility == "private", "visibility": visibility, "gated": gated or False})
+    return replace(repo, visibility=visibility, gated=gated)
 
 
 async def validate_card(request: web.Request) -> web.Response:

@@ -1,6 +1,5 @@
 """The Hub as one web application: its routes, its answers to errors, and the check that it is asked on loopback."""
 
-import asyncio
 import logging
 import uuid
 from collections.abc import Awaitable, Callable
@@ -90,7 +89,7 @@ def with_kind(handler: Handler, kind: str) -> Handler:
 def make_app(data: Path) -> web.Application:
     """The Hub over the state in `data`."""
     app = web.Application(middlewares=[answer], client_max_size=COMMIT_LIMIT)
-    app[api.HUB] = api.Hub(Shelf(data), Tokens(data), asyncio.Lock())
+    app[api.HUB] = api.Hub(Shelf(data), Tokens(data))
     for method, path, handler in (*API, *PAGES):
         app.router.add_route(method, path, handler)
     for head, kind in (("/datasets", "datasets"), ("", "models")):

@@ -2,6 +2,7 @@
 
 import base64
 import re
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -66,25 +67,9 @@ def change(hub: Hub, files: dict[str, File], line: dict[str, Any]) -> None:
 async def commit(request: web.Request) -> web.Response:
     hub, repo, who = writable(request)
     lines = [msgspec.json.decode(line) for line in (await request.read()).splitlines() if line.strip()]
-    header = next((line["value"] for line in lines if line.get("key") == "header"), None)
-    if not header or not header.get("summary"):
-        raise No(400, "A commit needs a header with a summary")
-    async with hub.lock:
-        repo = hub.shelf.find(repo.kind, repo.id) or repo
-        ref = revision(request)
-        head = hub.shelf.at(repo, ref)
-        if ref not in repo.refs:
-            raise no_revision(ref)
-        if header.get("parentCommit") not in (None, "", head.id):
-            raise No(412, "A commit has happened since. Please refresh and try again.")
-        files = {file.path: file for file in head.files}
-        for line in lines:
-            if line.get("key") != "header":
-                change(hub, files, line)
-        kept = tuple(files[path] for path in sorted(files))
-        made = hub.shelf.commit(repo, head.id, header["summary"], header.get("description", ""), who.name, kept)
-        target = new_pull(repo) if request.query.get("create_pr") else ref
-        hub.shelf.save(replace(repo, refs={**repo.refs, target: made.id}))
+    ref, is_pull = revision(request), bool(request.query.get("create_pr"))
+    with hub.shelf.locked():
+        made, target = add_commit(hub, hub.again(repo), ref, lines, who.name, is_pull)
     url = page(request, repo.kind, repo.id)
     told = {"success": True, "commitUrl": f"{url}/commit/{made.id}", "commitOid": made.id}
     if target != ref:
@@ -92,8 +77,28 @@ async def commit(request: web.Request) -> web.Response:
     return web.json_response(told)
 
 
-def new_pull(repo: Repo) -> str:
-    return f"refs/pr/{sum(name.startswith('refs/pr/') for name in repo.refs) + 1}"
+def add_commit(
+    hub: Hub, repo: Repo, ref: str, lines: list[dict[str, Any]], author: str, is_pull: bool
+) -> tuple[Commit, str]:
+    """The new commit and the ref that names it: `ref` itself, or a new pull request."""
+    header = next((line["value"] for line in lines if line.get("key") == "header"), None)
+    if not header or not header.get("summary"):
+        raise No(400, "A commit needs a header with a summary")
+    head = hub.shelf.at(repo, ref)
+    if ref not in repo.refs:
+        raise no_revision(ref)
+    if header.get("parentCommit") not in (None, "", head.id):
+        raise No(412, "A commit has happened since. Please refresh and try again.")
+    files = {file.path: file for file in head.files}
+    for line in lines:
+        if line.get("key") != "header":
+            change(hub, files, line)
+    kept = tuple(files[path] for path in sorted(files))
+    made = hub.shelf.commit(repo, head.id, header["summary"], header.get("description", ""), author, kept)
+    pulls = sum(name.startswith("refs/pr/") for name in repo.refs)
+    target = f"refs/pr/{pulls + 1}" if is_pull else ref
+    hub.shelf.save(replace(repo, refs={**repo.refs, target: made.id}))
+    return made, target
 
 
 async def branch(request: web.Request) -> web.Response:
@@ -101,16 +106,15 @@ async def branch(request: web.Request) -> web.Response:
     hub, repo, _ = writable(request)
     name = request.match_info["branch"]
     start = (await body(request)).get("startingPoint", "main") if request.method == "POST" else ""
-    async with hub.lock:
-        if request.method == "DELETE":
-            if name == "main" or name not in repo.refs:
-                raise no_revision(name) if name != "main" else No(403, "The main branch stays")
-            kept = {ref: sha for ref, sha in repo.refs.items() if ref != name}
-        elif name in repo.refs:
-            raise No(409, f"Reference already exists: {name}")
+    with hub.shelf.locked():
+        repo = hub.again(repo)
+        if start:
+            refs = named_too(repo.refs, name, hub.shelf.at(repo, start).id)
+        elif name == "main":
+            raise No(403, "The main branch stays")
         else:
-            kept = {**repo.refs, name: hub.shelf.at(repo, start).id}
-        hub.shelf.save(replace(repo, refs=kept))
+            refs = without(repo.refs, name)
+        hub.shelf.save(replace(repo, refs=refs))
     return web.json_response({})
 
 
@@ -118,15 +122,26 @@ async def tag(request: web.Request) -> web.Response:
     """Make (POST, on the revision of the path) or drop (DELETE, the tag of the path) a tag."""
     hub, repo, _ = writable(request)
     named_by_path = revision(request)
-    name = str((await body(request)).get("tag", "")) if request.method == "POST" else named_by_path
-    async with hub.lock:
+    name = str((await body(request)).get("tag", "")) if request.method == "POST" else ""
+    with hub.shelf.locked():
+        repo = hub.again(repo)
         if request.method == "DELETE":
-            if name not in repo.tags:
-                raise no_revision(name)
-            kept = {tag: sha for tag, sha in repo.tags.items() if tag != name}
-        elif not name or name in repo.tags:
-            raise No(409 if name else 400, f"Tag already exists: {name}" if name else "A tag needs a name")
+            tags = without(repo.tags, named_by_path)
         else:
-            kept = {**repo.tags, name: hub.shelf.at(repo, named_by_path).id}
-        hub.shelf.save(replace(repo, tags=kept))
+            tags = named_too(repo.tags, name, hub.shelf.at(repo, named_by_path).id)
+        hub.shelf.save(replace(repo, tags=tags))
     return web.json_response({})
+
+
+def named_too(names: Mapping[str, str], name: str, sha: str) -> dict[str, str]:
+    if not name:
+        raise No(400, "A branch or tag needs a name")
+    if name in names:
+        raise No(409, f"Reference already exists: {name}")
+    return {**names, name: sha}
+
+
+def without(names: Mapping[str, str], name: str) -> dict[str, str]:
+    if name not in names:
+        raise no_revision(name)
+    return {other: sha for other, sha in names.items() if other != name}

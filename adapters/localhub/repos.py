@@ -6,6 +6,8 @@ Every file is written beside its place and renamed into it, so that a stop at an
 answered yet. `kind` is models or datasets.
 """
 
+import contextlib
+import fcntl
 import hashlib
 import os
 import re
@@ -21,6 +23,8 @@ import msgspec
 from adapters.localhub.answers import No, no_repo, no_revision
 
 KINDS = ("models", "datasets")
+ABANDONED_S = 24 * 3600
+"""Age of an upload that no commit will ask for any more."""
 NAME = re.compile(r"[A-Za-z0-9_](?:[A-Za-z0-9_.-]*[A-Za-z0-9_])?")
 ATTRIBUTES = "".join(
     f"*.{end} filter=lfs diff=lfs merge=lfs -text\n" for end in ("safetensors", "bin", "gguf", "parquet")
@@ -100,14 +104,27 @@ def write_whole(path: Path, content: bytes) -> None:
     Path(name).replace(path)
 
 
+def is_older(path: Path, age_s: float) -> bool:
+    return time.time() - path.stat().st_mtime > age_s
+
+
 class Shelf:
     """All repos under one folder."""
 
     def __init__(self, root: Path) -> None:
         self.root = root.resolve()
         self.incoming = self.root / "incoming"
-        shutil.rmtree(self.incoming, ignore_errors=True)
-        self.incoming.mkdir(parents=True)
+        self.incoming.mkdir(parents=True, exist_ok=True)
+        for path in self.incoming.iterdir():
+            if is_older(path, ABANDONED_S):
+                path.unlink()
+
+    @contextlib.contextmanager
+    def locked(self) -> Iterator[None]:
+        """Held while a repo is read and changed; two Hubs over one folder wait for each other, for milliseconds."""
+        with (self.root / "lock").open("a") as file:
+            fcntl.flock(file, fcntl.LOCK_EX)
+            yield
 
     def folder(self, kind: str, repo: str) -> Path:
         check_name(repo)
@@ -140,7 +157,16 @@ class Shelf:
         return made
 
     def delete(self, repo: Repo) -> None:
+        """Drop a repo, and the contents that no other repo has; what was put lately may belong to a commit to come."""
         shutil.rmtree(self.folder(repo.kind, repo.id))
+        kept = {file.sha256 for commit in self.commits() for file in commit.files}
+        for blob in self.root.glob("blobs/*/*"):
+            if blob.name not in kept and is_older(blob, ABANDONED_S):
+                blob.unlink()
+
+    def commits(self) -> Iterator[Commit]:
+        for path in self.root.glob("repos/*/*/*/commits/*.json"):
+            yield msgspec.json.decode(path.read_bytes(), type=Commit)
 
     def keep(self, path: str, content: bytes) -> File:
         """Store a small file."""

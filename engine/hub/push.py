@@ -96,7 +96,7 @@ def carry_out(folder: RunFolder, log: EventLog, work: Path, to: str, deadline_s:
     token, address = os.environ.get("HF_TOKEN") or None, client.endpoint()
     deadline = time.monotonic() + deadline_s
     try:
-        client.retried(lambda: rights.check(token, wish.split("/")[0], address), deadline)
+        rights.check(token, wish.split("/")[0], address, deadline)
         pushing = Pushing(
             client.connect(token, address, 120), address, folder, log, log.run, deadline, spec.target.is_private
         )

@@ -11,14 +11,17 @@ WRITE = "repo.write"
 WRITING_ROLES = ("admin", "write", "contributor")
 
 
-def check(token: str | None, namespace: str, address: str = "") -> str:
-    """The name of the token's owner. Raises Refusal for a token that is missing, wrong, read-only or of others."""
+def check(token: str | None, namespace: str, address: str = "", deadline: float = 0) -> str:
+    """The name of the token's owner. Raises Refusal for a token that is missing, wrong, read-only or of others.
+
+    Passing trouble of the Hub is waited out until `deadline`, by time.monotonic().
+    """
     if not token:
         raise Refusal(
             f"There is no token to push with: make one with write rights at {SETTINGS}, set HF_TOKEN.", "token"
         )
     try:
-        me = client.connect(token, address).whoami()
+        me = client.retried(client.connect(token, address).whoami, deadline)
     except client.TROUBLE as error:
         if client.status(error) in (401, 403):
             raise Refusal(

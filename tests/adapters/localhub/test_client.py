@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -255,3 +256,24 @@ def test_a_repo_can_be_deleted(api: HfApi) -> None:
     api.delete_repo(REPO)
     with pytest.raises(RepositoryNotFoundError):
         api.model_info(REPO)
+
+
+def test_what_no_repo_has_any_more_is_swept_after_a_day(api: HfApi, twin: Twin) -> None:
+    for repo, content in ((REPO, b"only here"), ("local/other", b"there too")):
+        api.create_repo(repo)
+        api.create_commit(repo, [CommitOperationAdd("a.txt", content)], commit_message="a")
+    api.create_commit(REPO, [CommitOperationAdd("b.txt", b"there too")], commit_message="b")
+    for blob in twin.data.glob("blobs/*/*"):
+        os.utime(blob, (0, 0))
+    api.delete_repo(REPO)
+    left = {blob.read_bytes() for blob in twin.data.glob("blobs/*/*")}
+    assert b"there too" in left and b"only here" not in left
+
+
+def test_two_hubs_over_one_folder_lose_no_change(twin: Twin, api: HfApi) -> None:
+    api.create_repo(REPO)
+    with hub_twin(twin.data) as other:
+        for number in range(4):
+            one = twin if number % 2 else other
+            connect(twin.token, one.url).create_tag(REPO, tag=f"v{number}")
+    assert {tag.name for tag in api.list_repo_refs(REPO).tags} == {"v0", "v1", "v2", "v3"}

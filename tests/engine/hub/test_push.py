@@ -219,6 +219,7 @@ def test_a_hub_that_makes_it_public_gets_no_byte(run: RunFolder, twin: Twin, api
 
 
 def test_trouble_of_the_hub_is_waited_out(run: RunFolder, twin: Twin, api: HfApi) -> None:
+    twin.fail("whoami", 503)
     twin.fail(COMMIT, 500, times=2)
     assert push(run, twin)
     told = [event.data["text"] for event in events_of(run, "push-1") if event.kind == "warning"]
