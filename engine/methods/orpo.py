@@ -10,7 +10,6 @@ def prepare(task: Task) -> Work:
 
     It cuts both answers to too little where only one is long, and holds the logits of every position.
     """
-    import torch
     from transformers import set_seed
     from trl.experimental.orpo import ORPOConfig, ORPOTrainer
     from trl.trainer.utils import add_fused_lm_head
@@ -26,14 +25,8 @@ def prepare(task: Task) -> Work:
 
         def get_batch_loss_metrics(self, model: Any, batch: Any, train_eval: str = "train") -> Any:
             inputs = self.concatenated_inputs(batch, padding_value=self.padding_value, device=self.accelerator.device)
-            ids, mask = inputs["concatenated_input_ids"], inputs["concatenated_attention_mask"]
-            answers, count = inputs["concatenated_labels"], len(batch["chosen_labels"])
-            learned = torch.where(mask[:count] == 1, ids[:count], rows.IGNORED)
-            labels = torch.cat([learned, answers[count:]])
-            log_probs = model(input_ids=ids, attention_mask=mask, labels=labels, fused_lm_head=True).log_probs
-            counted = answers[:, 1:] != rows.IGNORED
-            means = (log_probs * counted).sum(1) / counted.sum(1)
-            nll = -log_probs[:count].sum() / (learned[:, 1:] != rows.IGNORED).sum()
+            count = len(batch["chosen_labels"])
+            nll, means = losses.orpo_parts(model, inputs, count)
             ratio_loss, *_ = self.odds_ratio_loss(means[:count], means[count:])
             return nll - ratio_loss.mean(), {"nll_loss": nll.item()}
 

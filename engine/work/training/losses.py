@@ -3,7 +3,7 @@
 import functools
 import math
 import types
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -183,6 +183,20 @@ def dpo_metrics(scores: Scores, reference: Scores, beta: float) -> dict[str, flo
         "eval_reward_margin": mean(margins),
         **preference_metrics(scores),
     }
+
+
+def orpo_parts(model: Any, inputs: Mapping[str, Any], count: int) -> tuple[Any, Any]:
+    """ORPO's two figures of a batch in TRL's columns, of which the first `count` rows are chosen texts: their loss,
+    prompts included, and the mean log-probability of each answer."""
+    import torch
+
+    ids, mask, answers = (inputs[f"concatenated_{name}"] for name in ("input_ids", "attention_mask", "labels"))
+    learned = torch.where(mask[:count] == 1, ids[:count], IGNORED)
+    labels = torch.cat([learned, answers[count:]])
+    log_probs = model(input_ids=ids, attention_mask=mask, labels=labels, fused_lm_head=True).log_probs
+    counted = answers[:, 1:] != IGNORED
+    nll = -log_probs[:count].sum() / (learned[:, 1:] != IGNORED).sum()
+    return nll, (log_probs * counted).sum(1) / counted.sum(1)
 
 
 def orpo_metrics(scores: Scores) -> dict[str, float]:

@@ -82,3 +82,22 @@ def test_a_model_that_scales_its_logits_is_measured_by_its_own_head(tmp_path: Pa
     model.config.logit_scale = 1.0
     assert losses.has_scaled_logits(model)
     assert losses.row_log_probs(model, [row])[0][0] == pytest.approx(plain[0][0], abs=1e-4)
+
+
+def test_orpos_figures_are_those_of_full_logits(tmp_path: Path) -> None:
+    """The loss over prompt and chosen answer, and the mean log-probability of each answer, from plain log-softmax."""
+    from transformers import AutoModelForCausalLM
+    from trl.trainer.utils import add_fused_lm_head
+
+    model = AutoModelForCausalLM.from_pretrained(make_causal(tmp_path, ["hello"]))
+    ids = torch.tensor([[5, 6, 7, 8, 9], [5, 6, 10, 11, 0]])
+    mask = torch.tensor([[1, 1, 1, 1, 1], [1, 1, 1, 1, 0]])
+    answers = torch.tensor([[IGNORED, IGNORED, 7, 8, 9], [IGNORED, IGNORED, 10, 11, IGNORED]])
+    log_probs = model(input_ids=ids, attention_mask=mask).logits.log_softmax(-1)
+    picked = log_probs[:, :-1].gather(-1, ids[:, 1:, None])[..., 0]
+    add_fused_lm_head(model)
+    losses.score_counted_positions(model)
+    inputs = {"concatenated_input_ids": ids, "concatenated_attention_mask": mask, "concatenated_labels": answers}
+    nll, means = losses.orpo_parts(model, inputs, 1)
+    assert nll.item() == pytest.approx(-picked[0].mean().item(), abs=1e-4)
+    assert means.tolist() == pytest.approx([picked[0, 1:].mean().item(), picked[1, 1:3].mean().item()], abs=1e-4)
