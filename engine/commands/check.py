@@ -154,7 +154,7 @@ def _print(report: Report, method: str | None) -> None:
 
     console = Console(highlight=False, soft_wrap=True)
     what = {"csv": "CSV", "jsonl": "JSONL", "json": "a JSON array"}.get(report.format, "")
-    console.print(Text(f"{report.file}: {what + ', ' if what else ''}{report.rows:,} rows", style="bold"))
+    console.print(Text(f"{report.file}: {what + ', ' if what else ''}{_rows(report.rows)}", style="bold"))
     colours = {"error": "red", "warning": "yellow", "note": "dim"}
     for kind, colour in colours.items():
         of_kind = [issue for issue in report.issues if issue.severity == kind]
@@ -164,6 +164,10 @@ def _print(report: Report, method: str | None) -> None:
         if method in (None, word) and fit.usable:
             columns = ", ".join(dict.fromkeys(fit.mapping.values()))
             cut = f", {fit.rows_truncated:,} of them cut" if fit.rows_truncated else ""
-            console.print(Text(f"  {word}: {fit.rows_used:,} rows{cut}, from {columns}", style="green"))
+            console.print(Text(f"  {word}: {_rows(fit.rows_used)}{cut}, from {columns}", style="green"))
     if not any(fit.usable for fit in report.methods.values()):
         console.print(Text("  Not usable as it stands.", style="red"))
+
+
+def _rows(number: int) -> str:
+    return f"{number:,} row" if number == 1 else f"{number:,} rows"

@@ -20,6 +20,8 @@ PAIRS: tuple[tuple[str, str], ...] = (
     ("prompt", "response"),
     ("prompt", "answer"),
     ("input", "output"),
+    ("human", "bot"),
+    ("user", "assistant"),
 )
 """Prompt and answer under common names. They are taken only in a file without columns we do not know."""
 
@@ -96,21 +98,27 @@ def _overridden(method: str, columns: Sequence[str], override: Mapping[str, str]
 
 def missing_for(method: str, columns: Sequence[str], override: Mapping[str, str]) -> tuple[str, ...]:
     """The columns that the nearest way of `method` lacks, in the file's own manner of naming."""
-    wanted = [override.get(role, role) for role in NEEDS[method]]
-    ways = [wanted] if override else [wanted, *(list(way.values()) for way in WAYS[method])]
-    have = set(columns)
-    best = min(ways, key=lambda names: len(set(names) - have) - 0.1 * len(set(names) & have))
-    return tuple(name for name in best if name not in have)
+    names = _nearest_way(method, columns, override)
+    return tuple(name for name in names if name not in columns)
+
+
+def _nearest_way(method: str, columns: Sequence[str], override: Mapping[str, str]) -> tuple[str, ...]:
+    wanted = tuple(override.get(role, role) for role in NEEDS[method])
+    certain = (way for way in WAYS[method] if way not in GUESSED_PAIRS and way not in GUESSED_PREFERENCES)
+    ways = (wanted,) if override else (wanted, *(tuple(way.values()) for way in certain))
+    return min(ways, key=lambda names: _distance(names, columns))
+
+
+def _distance(names: Sequence[str], columns: Sequence[str]) -> tuple[int, int, int]:
+    """(columns that are not there under any spelling, those that are negated, misspelt ones): the least is nearest."""
+    there = sum(name in columns for name in names)
+    meant = sum(name not in columns and nearest(name, columns) is not None for name in names)
+    return len(names) - there - meant, -there - meant, meant
 
 
 def nearest_method(columns: Sequence[str]) -> str:
     """The method whose columns this file seems to mean, misspelt or not."""
-
-    def score(method: str) -> tuple[int, int]:
-        found = sum(name in columns or nearest(name, columns) is not None for name in NEEDS[method])
-        return found - len(NEEDS[method]), found
-
-    return max(("sft", "reward", "dpo"), key=score)
+    return min(("sft", "reward", "dpo"), key=lambda method: _distance(_nearest_way(method, columns, {}), columns))
 
 
 def nearest(wanted: str, columns: Sequence[str]) -> str | None:

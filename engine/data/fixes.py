@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, TextIO
 
-from engine.data.checks.cells import SECRETS
+from engine.data.checks.cells import SECRETS, hash_of
 from engine.data.columns import OPTIONAL, mapping_for, renames_for
 from engine.data.findings import Findings
 from engine.data.reading import Reading, Record, read
@@ -181,7 +181,7 @@ class _Mending:
         return cells
 
     def _drop_duplicate(self, record: Record, cells: Cells) -> Cells | None:
-        first = self._seen.setdefault(hash(repr(list(cells.items()))), record.row)
+        first = self._seen.setdefault(hash_of(cells), record.row)
         if first != record.row:
             self._say(record, f"row {record.row} was dropped: it repeats row {first}.")
             return None

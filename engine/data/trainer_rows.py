@@ -1,4 +1,4 @@
-"""THE place where a file's row becomes a trainer's row, and where rows are held out to measure on.
+"""THE place where a file's row becomes a trainer's row.
 
 | method | columns for the trainer |
 |---|---|
@@ -9,13 +9,12 @@
 Conversational rows hold lists of `{role, content}` instead of strings.
 """
 
-import hashlib
-import random
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from engine.data.columns import mapping_for
+from engine.data.held_out import group_of, held_out
 from engine.data.turns import BadMessages, Messages, messages_of, parse_turns, unescape
 from engine.data.types import Row
 from engine.folder import RunFolder
@@ -25,9 +24,6 @@ from engine.refusal import Refusal
 PLAIN_METHODS = ("clm", "mlm")
 """These learn texts as they stand: pairs are joined, never turned into a conversation."""
 
-LEAST_TO_HOLD_OUT = 40
-MOST_HELD_OUT = 100
-LEAST_HELD_OUT = 4
 BATCH = 1_000
 
 TrainerRow = dict[str, str | Messages]
@@ -104,6 +100,8 @@ def open_ended(prompt: str) -> str:
 
 
 def _language(cells: Mapping[str, object], are_turns: bool) -> TrainerRow:
+    if any(_is_list(value) for value in cells.values()):
+        return {"messages": [*_asked_messages(cells), *_answered(cells["text"])]}
     text = str(cells["text"])
     if "prompt" not in cells:
         return {"messages": _turns(text)} if are_turns else {"text": text}
@@ -125,7 +123,7 @@ def _assistant(text: str) -> dict[str, str]:
 
 def _preference(cells: Mapping[str, object], method: str, are_turns: bool) -> TrainerRow:
     answers = {"chosen": cells["text"], "rejected": cells["rejected_text"]}
-    if any(_is_list(answer) for answer in answers.values()):
+    if any(_is_list(cell) for cell in cells.values()):
         return _listed_preference(cells, answers, method)
     chosen, rejected = str(answers["chosen"]), str(answers["rejected"])
     if "prompt" not in cells:
@@ -149,17 +147,24 @@ def _is_list(value: object) -> bool:
 
 def _listed_preference(cells: Mapping[str, object], answers: Mapping[str, object], method: str) -> TrainerRow:
     """Conversations to compare: what both begin with is the prompt, unless the prompt is given and not repeated."""
-    chosen, rejected = (
-        _messages(answer) if _is_list(answer) else [_assistant(str(answer))] for answer in answers.values()
-    )
+    chosen, rejected = (_answered(answer) for answer in answers.values())
     if "prompt" in cells and chosen[0]["role"] == "assistant":
-        prompt = cells["prompt"]
-        asked = _messages(prompt) if _is_list(prompt) else [_user(_asked(cells))]
+        asked = _asked_messages(cells)
         chosen, rejected = asked + chosen, asked + rejected
     if method == "reward":
         return {"chosen": chosen, "rejected": rejected}
     shared = _shared(chosen, rejected)
     return {"prompt": chosen[:shared], "chosen": chosen[shared:], "rejected": rejected[shared:]}
+
+
+def _answered(value: object) -> Messages:
+    return _messages(value) if _is_list(value) else [_assistant(str(value))]
+
+
+def _asked_messages(cells: Mapping[str, object]) -> Messages:
+    if "prompt" not in cells:
+        return []
+    return _messages(cells["prompt"]) if _is_list(cells["prompt"]) else [_user(_asked(cells))]
 
 
 def _shared(chosen: Messages, rejected: Messages) -> int:
@@ -207,45 +212,6 @@ def _keys(path: Path, spec: JobSpec) -> list[int]:
     """For each row a number that is the same for rows with the same prompt."""
     way = spec.train.mapping or {}
     return [group_of(row, way) for row in read_source(path)]
-
-
-def group_of(row: Row, way: Mapping[str, str]) -> int:
-    """Rows with the same prompt, or the same first turn, or else the same text, belong together."""
-    if "prompt" in way:
-        return _number_of(f"{row.get(way['prompt'])}\n{row.get(way.get('input', ''))}")
-    cell = row.get(way.get("messages") or way.get("text") or "text")
-    turns = parse_turns(cell) if isinstance(cell, str) else None
-    return _number_of(turns[0]["content"] if turns else repr(cell))
-
-
-def _number_of(text: str) -> int:
-    return int.from_bytes(hashlib.blake2b(text.encode(), digest_size=8).digest())
-
-
-def held_out(groups: Sequence[int], parameters: Mapping[str, Value]) -> frozenset[int]:
-    """The row numbers (from 1) to measure on: whole groups, drawn by the seed, at most as many as are wanted."""
-    wanted = rows_to_hold_out(len(groups), str(parameters.get("valid", "auto")))
-    members: dict[int, list[int]] = {}
-    for number, group in enumerate(groups, 1):
-        members.setdefault(group, []).append(number)
-    order = list(members.values())
-    random.Random(int(parameters.get("seed", 42))).shuffle(order)  # noqa: S311  # a draw that can be repeated
-    held: list[int] = []
-    for numbers in order:
-        if len(held) + len(numbers) <= wanted:
-            held += numbers
-    return frozenset(held)
-
-
-def rows_to_hold_out(rows: int, valid: str) -> int:
-    """`auto`: a tenth, 4 to 100, of at least 40 rows; else a share such as `10%`, a number, or `off`."""
-    if valid == "off":
-        return 0
-    if valid.endswith("%"):
-        return min(int(rows * float(valid[:-1]) / 100), rows - 1)
-    if valid.isdigit():
-        return min(int(valid), rows - 1)
-    return min(MOST_HELD_OUT, max(LEAST_HELD_OUT, rows // 10)) if rows >= LEAST_TO_HOLD_OUT else 0
 
 
 def _write(path: Path, rows: Iterable[tuple[int, Row]], method: str, source: Source, has_template: bool) -> int:

@@ -148,14 +148,16 @@ def _message(item: object, number: int) -> dict[str, str]:
     return {"role": ROLES[role], "content": content}
 
 
-def faults_of(messages: Messages) -> list[BadMessages]:
-    """What is odd in a conversation, though it could be trained on."""
+def faults_of(messages: Messages, *, is_whole: bool = True) -> list[BadMessages]:
+    """What is odd in a conversation, or in a part of one."""
     faults = [
         BadMessages("empty_turn", f"message {number} ({message['role']}) is empty")
         for number, message in enumerate(messages, 1)
         if not message["content"].strip()
     ]
     roles = [message["role"] for message in messages if message["role"] != "system"]
+    if not is_whole:
+        return faults
     if "assistant" not in roles:
         faults.append(BadMessages("bad_messages", "no message is the assistant's, so there is nothing to learn"))
     elif any(one == other for one, other in pairwise(roles)) or roles[0] != "user":

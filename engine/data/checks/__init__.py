@@ -109,10 +109,11 @@ class _Check:
         return [way for word in words if (way := self.ways[word]) is not None]
 
     def _lists(self) -> frozenset[str]:
-        """Columns of conversations: those found to be, and what is mapped to `messages`."""
+        """Columns of conversations: what is mapped to `messages`, and other columns that hold lists. The user's own
+        `text` and `rejected_text` are strings whatever stands in them."""
         named = {way["messages"] for way in self.ways.values() if way and "messages" in way}
-        pair = {column for way in self.ways.values() if way and "rejected_text" in way for column in way.values()}
-        return frozenset(named | (self.reading.lists & pair))
+        mapped = {column for way in self.ways.values() if way for column in way.values()}
+        return frozenset(named | (self.reading.lists & mapped) - {"text", "rejected_text"})
 
     def _cell_checks(self, lists: frozenset[str]) -> CellChecks:
         ways = self._wanted_ways()
@@ -120,7 +121,9 @@ class _Check:
         pairs = [(way["text"], way["rejected_text"]) for way in ways if "rejected_text" in way]
         sft = self.ways["sft"] or self.ways["reward"] or {}
         text = sft.get("text") if "prompt" not in sft else None
-        return CellChecks(self.columns, needed, lists, pairs[0] if pairs else None, text, self.findings.add)
+        whole = frozenset(column for way in ways for role, column in way.items() if role == "messages")
+        pair = pairs[0] if pairs else None
+        return CellChecks(self.columns, needed, lists, whole, pair, text, self.findings.add)
 
     def _check_header(self) -> None:
         line = self.reading.first_line
@@ -139,8 +142,6 @@ class _Check:
     def _report_missing(self, line: int | None) -> None:
         method = self.method or columns_.nearest_method(self.columns)
         missing = missing_for(method, self.columns, self.override)
-        if not any(name in self.columns or nearest(name, self.columns) for name in NEEDS[method]) and not self.override:
-            missing = NEEDS[method]
         for name in missing:
             meant = nearest(name, self.columns)
             if meant is None:

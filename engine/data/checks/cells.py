@@ -31,7 +31,8 @@ NOTHING_BAD: frozenset[str] = frozenset()
 
 
 class CellChecks:
-    """`needed` are the columns whose cells must not be empty, `lists` those that hold conversations,
+    """`needed` are the columns whose cells must not be empty, `lists` those that hold messages, `whole` those of them
+    that hold conversations from beginning to end (a chosen answer is only the end of one),
     `pair` the chosen and rejected columns or None, `text` the column that may hold turn markers or None."""
 
     def __init__(
@@ -39,6 +40,7 @@ class CellChecks:
         columns: Iterable[str],
         needed: Iterable[str],
         lists: frozenset[str],
+        whole: frozenset[str],
         pair: tuple[str, str] | None,
         text: str | None,
         add: Add,
@@ -46,6 +48,7 @@ class CellChecks:
         self.columns = frozenset(columns)
         self.texts = tuple(name for name in needed if name not in lists)
         self.lists = tuple(name for name in needed if name in lists)
+        self.whole = whole
         self.pair = pair
         self.text = text
         self.add = add
@@ -75,7 +78,7 @@ class CellChecks:
         except TypeError:
             joined = "\n".join(_texts(cells.values()))
         self.lengths.append(len(joined))
-        self._check_duplicate(record, joined)
+        self._check_duplicate(record)
         self._check_content(record, joined)
         if self.text is not None and isinstance(value := cells.get(self.text), str):
             self.turns.add(value)
@@ -107,7 +110,7 @@ class CellChecks:
             self.add("missing_key", f"The row has no {shown(name)}.", line=record.line, row=record.row, column=name)
             return frozenset((name,))
         try:
-            faults = faults_of(messages_of(record.cells[name]))
+            faults = faults_of(messages_of(record.cells[name]), is_whole=name in self.whole)
         except BadMessages as error:
             faults = [error]
         for fault in faults:
@@ -121,8 +124,8 @@ class CellChecks:
             words = f"{shown(name)} appears here for the first time; it is not used."
             self.add("late_column", words, line=record.line, row=record.row, column=name)
 
-    def _check_duplicate(self, record: Record, joined: str) -> None:
-        first = self.seen.setdefault(hash(joined), record.row)
+    def _check_duplicate(self, record: Record) -> None:
+        first = self.seen.setdefault(hash_of(record.cells), record.row)
         if first != record.row:
             words = f"The row is the same as row {first}."
             self.add("duplicate_row", words, line=record.line, row=record.row, fix="drop_duplicates")
@@ -161,6 +164,14 @@ class CellChecks:
                 self.secrets[kind] += 1
                 words = f"The row seems to hold a secret ({kind}); take it out and revoke it."
                 self.add("secret", words, line=record.line, row=record.row, fix="mask_secrets")
+
+
+def hash_of(cells: Mapping[str, object]) -> int:
+    """64 bits that are the same for equal rows, whatever the order of their columns."""
+    try:
+        return hash(frozenset(cells.items()))
+    except TypeError:
+        return hash(repr(sorted(cells.items())))
 
 
 def may_hold_secret(data: bytes) -> bool:

@@ -3,11 +3,12 @@
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
+from engine.data.held_out import group_of, held_out
 from engine.data.preview.fate import fate_of
 from engine.data.preview.plan import Plan, choose_plan, other_plan
 from engine.data.preview.samples import sample, samples
 from engine.data.preview.tokens import FileTokenizer
-from engine.data.trainer_rows import group_of, held_out, open_ended, read_source
+from engine.data.trainer_rows import open_ended, read_source
 from engine.data.turns import LITERAL_NEWLINE, unescape
 from engine.data.types import Estimate, Preview, Report, Row, Setting
 from engine.jobs import Source, Value

@@ -178,9 +178,10 @@ class JsonReading:
             try:
                 value = parse(text)
             except BadJson as error:
-                self._fail(error, number, row)
+                is_spread = number == 1 and text.strip() == "{"
+                self._fail(BadJson("JSONL has one whole object a line") if is_spread else error, number, row)
                 yield number, None
-                if number == 1 and text.strip() == "{":
+                if is_spread:
                     return
             else:
                 yield number, value

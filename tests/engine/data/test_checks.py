@@ -251,6 +251,28 @@ def test_trls_own_columns_are_read(tmp_path: Path) -> None:
     assert lists.methods["dpo"].usable and lists.type == "preference, conversational"
 
 
+def test_lists_of_messages_are_read_wherever_trl_has_them(tmp_path: Path) -> None:
+    asked, answer = [{"role": "user", "content": "a"}], [{"role": "assistant", "content": "b"}]
+    worse = [{"role": "assistant", "content": "c"}]
+    pairs = check(write_jsonl(tmp_path / "a.jsonl", [{"prompt": asked, "chosen": answer, "rejected": worse}]))
+    assert pairs.methods["dpo"].usable and "turn_order" not in pairs.counts
+    answers = check(write_jsonl(tmp_path / "b.jsonl", [{"prompt": asked, "completion": answer}]))
+    assert answers.methods["sft"].usable
+    assert not check(write_jsonl(tmp_path / "c.jsonl", [{"text": answer}])).methods["sft"].usable
+
+
+def test_names_in_another_case_are_renamed_to_the_nearest_ones(tmp_path: Path) -> None:
+    issues = found(tmp_path, "a.csv", b"Prompt,Chosen,Rejected\na,b,c\n")
+    assert [issue.column for issue in issues if issue.severity == "error"] == ["prompt", "chosen", "rejected"]
+    assert {issue.fix for issue in issues if issue.severity == "error"} == {"rename_columns"}
+
+
+def test_one_object_over_several_lines_is_said_to_be_one(tmp_path: Path) -> None:
+    issues = found(tmp_path, "a.json", b'{\n "text": "a"\n}\n')
+    assert [(issue.code, issue.line) for issue in issues] == [("bad_json", 1)]
+    assert "one whole object a line" in issues[0].message
+
+
 def test_only_the_columns_of_the_method_matter(tmp_path: Path) -> None:
     path = tmp_path / "a.csv"
     path.write_text("prompt,text,rejected_text\na,b,\nd,e,f\n")
@@ -271,6 +293,13 @@ def test_all_methods_are_always_answered_for(tmp_path: Path) -> None:
     report = check(path)
     assert set(report.methods) == set(NEEDS)
     assert report.methods["dpo"].missing_columns == ("prompt", "text", "rejected_text")
+
+
+def test_only_equal_rows_are_called_the_same(tmp_path: Path) -> None:
+    issues = found(tmp_path, "a.csv", b'prompt,text\n"a\nb",c\na,"b\nc"\n')
+    assert "duplicate_row" not in {issue.code for issue in issues}
+    turned = found(tmp_path, "a.jsonl", b'{"prompt":"a","text":"b"}\n{"text":"b","prompt":"a"}\n')
+    assert [issue.line for issue in turned if issue.code == "duplicate_row"] == [2]
 
 
 def test_a_thousand_issues_are_kept_and_all_are_counted(tmp_path: Path) -> None:

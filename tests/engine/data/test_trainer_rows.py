@@ -6,7 +6,8 @@ import pyarrow as pa
 import pytest
 
 from engine.data.checks import check
-from engine.data.trainer_rows import held_out, rows_to_hold_out, trainer_row, write_trainer_rows
+from engine.data.held_out import held_out, rows_to_hold_out
+from engine.data.trainer_rows import trainer_row, write_trainer_rows
 from engine.folder import RunFolder
 from engine.jobs import JobSpec, Model, Source, Value
 from engine.refusal import Refusal
@@ -76,6 +77,15 @@ def test_compared_conversations_share_their_beginning_as_the_prompt() -> None:
     row = {"chosen": [USER, BOT], "rejected": [USER, WORSE]}
     assert trainer_row(row, "dpo", source(way), True) == {"prompt": [USER], "chosen": [BOT], "rejected": [WORSE]}
     assert trainer_row(row, "reward", source(way), True) == row
+
+
+def test_messages_as_prompt_and_answer_become_one_conversation() -> None:
+    row = {"prompt": [USER], "completion": [BOT]}
+    way = {"prompt": "prompt", "text": "completion"}
+    assert trainer_row(row, "sft", source(way), False) == {"messages": [USER, BOT]}
+    pair = {"prompt": [USER], "chosen": [BOT], "rejected": [WORSE]}
+    way = {"prompt": "prompt", "text": "chosen", "rejected_text": "rejected"}
+    assert trainer_row(pair, "orpo", source(way), False) == pair
 
 
 def test_backslash_n_is_a_line_break_where_somebody_wants_it() -> None:
