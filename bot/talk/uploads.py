@@ -18,6 +18,7 @@ from engine.refusal import Refusal
 
 CHECK_S = 600.0
 QUICK_S = 2.0
+SHORTEST_HASH = 16
 
 
 async def dropped(context: Context, incoming: Incoming, upload: Upload) -> Report:
@@ -57,8 +58,8 @@ async def _download(context: Context, upload: Upload, target: Path) -> None:
 
 async def take(context: Context, place: Place, folder: Path, name: str) -> Report:
     """Check `folder/file`, then keep it under its content's hash and in this thread."""
-    words_ = ("check", str(folder / "file"), "--name", name, "--arrow", str(folder / "rows.arrow"))
-    _, answer = await children.ask(*words_, timeout_s=CHECK_S)
+    words = ("check", str(folder / "file"), "--name", name, "--arrow", str(folder / "rows.arrow"))
+    _, answer = await children.ask(*words, timeout_s=CHECK_S)
     report = msgspec.convert(answer, Report, strict=False)
     (folder / "report.json").write_bytes(msgspec.json.encode(report))
     _store(folder, context.settings.uploads / report.sha256)
@@ -83,8 +84,9 @@ async def fixed(context: Context, incoming: Incoming, sha256: str, fix: str) -> 
     name = f"{Path(file.name).stem}.fixed{Path(file.name).suffix}"
     async with _arrival(context, incoming.key) as folder:
         source = context.settings.uploads / file.sha256 / "file"
-        words_ = ("check", str(source), "--name", file.name, "--fix", str(folder / "file"), "--fixes", fix)
-        await children.ask(*words_, timeout_s=CHECK_S)
+        wanted = () if fix == "all" else ("--fixes", fix)
+        words = ("check", str(source), "--name", file.name, "--fix", str(folder / "file"), *wanted)
+        await children.ask(*words, timeout_s=CHECK_S)
         report = await take(context, incoming.place, folder, name)
     return report, context.settings.uploads / report.sha256 / "file"
 
@@ -93,7 +95,7 @@ async def find(context: Context, place: Place, word: str) -> ThreadFile:
     """A file of this thread by name or hash; the latest if `word` is empty. Raises Refusal naming those there are."""
     files = await context.database.read(store.files, place)
     for file in files:
-        if word in ("", file.name, file.sha256):
+        if word in ("", file.name) or (len(word) >= SHORTEST_HASH and file.sha256.startswith(word)):
             return file
     names = ", ".join(file.name for file in files) or "none yet"
     raise Refusal(f"There is no file {word} in this thread. Files here: {names}.", "file")

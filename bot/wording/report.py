@@ -5,6 +5,7 @@ from dataclasses import replace
 
 from bot.chat import Button, Message, Table
 from bot.wording.numbers import count, duration, number, size
+from engine.data.fixes import FIXES
 from engine.data.types import NEEDS, Issue, Preview, Report, Sample, Setting
 from engine.jobs import Value
 
@@ -12,16 +13,6 @@ MAX_GROUPS = 15
 MAX_SAMPLE = 700
 QUESTION = "\nStart it?"
 SEVERITIES = ("error", "warning", "note")
-FIXES: Mapping[str, str] = {
-    "rename_columns": "Rename columns",
-    "unescape": "Unescape \\n",
-    "drop_empty_rows": "Drop empty rows",
-    "drop_duplicates": "Drop duplicates",
-    "drop_equal_pairs": "Drop equal pairs",
-    "convert_encoding": "Convert to UTF-8",
-    "convert_format": "Convert the format",
-    "mask_secrets": "Mask secrets",
-}
 
 
 def checking(key: str, name: str) -> Message:
@@ -151,14 +142,22 @@ def lines(group: Sequence[Issue], shown: int = 5) -> str:
 
 
 def _fix_buttons(found: Report) -> Iterable[Button]:
+    """A button for each fix, and one for all of them together."""
     fixes = {issue.fix: None for issue in found.issues if issue.fix}
-    return tuple(
-        Button(FIXES.get(fix, fix.replace("_", " ").capitalize()), f"fix:{found.sha256}:{fix}") for fix in fixes
-    )
+    if len(fixes) > 1:
+        yield Button("Mend all of it", f"fix:{short(found.sha256)}:all", "primary")
+    for fix in fixes:
+        words = FIXES[fix]
+        yield Button(words[0].upper() + words[1:], f"fix:{short(found.sha256)}:{fix}")
 
 
 def _method_buttons(found: Report, usable: Sequence[str]) -> Iterable[Button]:
-    return tuple(Button(f"Plan {method}", f"plan:{found.sha256}:{method}") for method in usable)
+    return (Button(f"Plan {method}", f"plan:{short(found.sha256)}:{method}") for method in usable)
+
+
+def short(sha256: str) -> str:
+    """Enough of a hash to name a file of a thread: what a button carries has to be short."""
+    return sha256[:16]
 
 
 def _listed(words: Sequence[str]) -> str:

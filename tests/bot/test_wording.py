@@ -62,13 +62,13 @@ def test_a_file_that_fits_no_method_says_what_the_nearest_one_needs() -> None:
     message = report.report("k", a_report((empty(2),)), None)
     assert message.title == "pairs.csv cannot be trained on yet"
     assert dict(message.fields)["Nearest"] == "sft needs text"
-    assert [button.action for button in message.buttons] == [f"fix:{'ab' * 32}:drop_empty_rows"]
+    assert [button.action for button in message.buttons] == [f"fix:{'ab' * 8}:drop_empty_rows"]
 
 
 def test_a_file_that_fits_offers_its_methods() -> None:
     message = report.report("k", a_report(usable=("sft",)), None)
     assert message.title == "pairs.csv is ready for sft"
-    assert [button.action for button in message.buttons] == [f"plan:{'ab' * 32}:sft"]
+    assert [button.action for button in message.buttons] == [f"plan:{'ab' * 8}:sft"]
 
 
 def a_preview(**changes: object) -> Preview:

@@ -111,6 +111,19 @@ async def test_a_bad_file_gets_one_clear_answer(chosen: Settings, name: str, con
         assert "ready for" in (await room.drops("facts.csv", FACTS)).title
 
 
+async def test_a_fix_comes_back_as_a_file_with_its_own_report(chosen: Settings) -> None:
+    async with house(chosen) as room:
+        content = "prompt,text,rejected_text\na,b,c\nd,,f\ng,h,h\n"
+        report = await room.drops("pairs.csv", content)
+        assert "cannot be trained on yet" in report.title
+        key = room.presses(report, "Mend all of it")
+        mended = await room.sees(lambda message: message.key == f"{key}/report")
+        assert mended.title.startswith("pairs.fixed.csv is ready for")
+        assert [file.name for file in mended.files] == ["pairs.fixed.csv"]
+        assert mended.files[0].path.read_text() == "prompt,text,rejected_text\na,b,c\n"
+        assert content in [path.read_text() for path in chosen.uploads.glob("*/file")]
+
+
 async def test_an_unknown_model_is_refused_before_anything_is_queued(chosen: Settings) -> None:
     async with house(chosen) as room:
         await room.drops("facts.csv", FACTS)
