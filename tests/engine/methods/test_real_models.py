@@ -20,17 +20,21 @@ EXAMPLES = ROOT / "examples"
 
 
 @pytest.fixture(scope="session")
-def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The data folder that the environment names, where the models may be ready, or a new one."""
-    return Path(os.environ.get("DATA") or tmp_path_factory.mktemp("data"))
+def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where the embedded models are ready: the project's own cache, or a new one."""
+    own = ROOT / "data" / "cache"
+    folder = own if (own / "embedded").is_dir() else tmp_path_factory.mktemp("cache")
+    command = [sys.executable, "-m", "engine", "prepare", "--cache", str(folder)]
+    subprocess.run(command, cwd=ROOT, stdin=subprocess.DEVNULL, check=True)
+    return folder
 
 
-def trained(data: Path, out: Path, method: str, name: str, steps: int) -> Event:
+def trained(cache: Path, out: Path, method: str, name: str, steps: int) -> Event:
     """The last event of a training of the example `name`, measured on its held-out rows."""
     words = [str(EXAMPLES / f"{name}.csv"), "--method", method, "--out", str(out), f"max_steps={steps}"]
     words += [f"valid={EXAMPLES / f'{name}-heldout.csv'}"]
     words += ["unescape=on"] if name in ("facts", "rewards") else []
-    environment = {**os.environ, "DATA": str(data)}
+    environment = {**os.environ, "HF_HOME": str(cache)}
     command = [sys.executable, "-m", "engine", "train", *words]
     done = subprocess.run(command, cwd=ROOT, env=environment, stdin=subprocess.DEVNULL, check=False)
     assert done.returncode == 0
@@ -49,34 +53,34 @@ def right(answers: list[Mapping[str, str]], which: str) -> int:
     )
 
 
-def test_sft_teaches_facts_that_the_base_does_not_know(data: Path, tmp_path: Path) -> None:
-    finished = trained(data, tmp_path / "run", "sft", "facts", 60)
+def test_sft_teaches_facts_that_the_base_does_not_know(cache: Path, tmp_path: Path) -> None:
+    finished = trained(cache, tmp_path / "run", "sft", "facts", 60)
     assert finished.data["are_answers_held_out"] is True
     assert right(finished.data["answers"], "base") == 0
     assert right(finished.data["answers"], "tuned") >= 3
 
 
-def test_clm_makes_the_passages_likelier(data: Path, tmp_path: Path) -> None:
-    metrics = trained(data, tmp_path / "run", "clm", "passages", 60).data["metrics"]
+def test_clm_makes_the_passages_likelier(cache: Path, tmp_path: Path) -> None:
+    metrics = trained(cache, tmp_path / "run", "clm", "passages", 60).data["metrics"]
     assert metrics["eval_loss"] < metrics["base_eval_loss"]
 
 
-def test_dpo_widens_the_margin(data: Path, tmp_path: Path) -> None:
-    metrics = trained(data, tmp_path / "run", "dpo", "preferences", 25).data["metrics"]
+def test_dpo_widens_the_margin(cache: Path, tmp_path: Path) -> None:
+    metrics = trained(cache, tmp_path / "run", "dpo", "preferences", 25).data["metrics"]
     assert metrics["eval_reward_margin"] > 0.1 > metrics["base_eval_reward_margin"]
     assert metrics["eval_logp_margin"] > metrics["base_eval_logp_margin"]
 
 
-def test_orpo_widens_the_margin(data: Path, tmp_path: Path) -> None:
-    metrics = trained(data, tmp_path / "run", "orpo", "preferences", 25).data["metrics"]
+def test_orpo_widens_the_margin(cache: Path, tmp_path: Path) -> None:
+    metrics = trained(cache, tmp_path / "run", "orpo", "preferences", 25).data["metrics"]
     assert metrics["eval_log_odds_margin"] > metrics["base_eval_log_odds_margin"] + 0.1
 
 
-def test_a_reward_model_learns_to_tell_right_from_wrong(data: Path, tmp_path: Path) -> None:
-    metrics = trained(data, tmp_path / "run", "reward", "rewards", 50).data["metrics"]
+def test_a_reward_model_learns_to_tell_right_from_wrong(cache: Path, tmp_path: Path) -> None:
+    metrics = trained(cache, tmp_path / "run", "reward", "rewards", 50).data["metrics"]
     assert metrics["eval_reward_accuracy"] > metrics["base_eval_reward_accuracy"]
 
 
-def test_mlm_lowers_the_loss_at_hidden_words(data: Path, tmp_path: Path) -> None:
-    metrics = trained(data, tmp_path / "run", "mlm", "passages", 50).data["metrics"]
+def test_mlm_lowers_the_loss_at_hidden_words(cache: Path, tmp_path: Path) -> None:
+    metrics = trained(cache, tmp_path / "run", "mlm", "passages", 50).data["metrics"]
     assert metrics["eval_loss"] < metrics["base_eval_loss"] - 0.5
