@@ -64,6 +64,7 @@ API = (
     ("DELETE", REPO + "/branch/{branch}", commits.branch),
     ("POST", REPO + "/tag/{revision}", commits.tag),
     ("DELETE", REPO + "/tag/{revision}", commits.tag),
+    ("GET", REPO + "/xet-write-token/{revision}", files.xet_token),
     ("PUT", "/-/lfs/{sha256}", files.put),
     ("POST", "/-/lfs/verify", files.verify),
     ("*", "/api/{rest:.*}", api.nothing),

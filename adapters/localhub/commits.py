@@ -1,5 +1,6 @@
 """What changes a repo: commits, and the branches and tags that name them."""
 
+import asyncio
 import base64
 import re
 from collections.abc import Mapping
@@ -11,6 +12,7 @@ from aiohttp import web
 
 from adapters.localhub.answers import No, no_revision
 from adapters.localhub.api import Hub, body, page, revision, writable
+from adapters.localhub.files import put_together
 from adapters.localhub.repos import Commit, File, Repo
 
 LFS_ENDS = (".safetensors", ".bin", ".gguf", ".parquet", ".arrow", ".pt", ".onnx", ".zip", ".gz", ".npz", ".h5")
@@ -67,6 +69,8 @@ def change(hub: Hub, files: dict[str, File], line: dict[str, Any]) -> None:
 async def commit(request: web.Request) -> web.Response:
     hub, repo, who = writable(request)
     lines = [msgspec.json.decode(line) for line in (await request.read()).splitlines() if line.strip()]
+    named = {str(line["value"].get("oid")) for line in lines if line.get("key") == "lfsFile"}
+    await asyncio.to_thread(put_together, hub.shelf, named)
     ref, is_pull = revision(request), bool(request.query.get("create_pr"))
     with hub.shelf.locked():
         made, target = add_commit(hub, hub.again(repo), ref, lines, who.name, is_pull)

@@ -118,6 +118,9 @@ class Shelf:
         for path in self.incoming.iterdir():
             if is_older(path, ABANDONED_S):
                 path.unlink()
+        for path in [*self.root.glob("xet/**/*")]:
+            if path.is_file() and is_older(path, ABANDONED_S):
+                path.unlink()
 
     @contextlib.contextmanager
     def locked(self) -> Iterator[None]:
@@ -136,6 +139,12 @@ class Shelf:
         if not re.fullmatch(r"[0-9a-f]{64}", sha256):
             raise No(400, f"Not a sha256: {sha256!r}")
         return self.root / "blobs" / sha256[:2] / sha256
+
+    def xet_folder(self) -> Path:
+        """Where clients that speak Xet leave chunks; `put_together` makes contents of them."""
+        place = self.root / "xet"
+        place.mkdir(exist_ok=True)
+        return place
 
     def find(self, kind: str, repo: str) -> Repo | None:
         record = self.folder(kind, repo) / "repo.json"

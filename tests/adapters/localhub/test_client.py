@@ -3,6 +3,8 @@
 import hashlib
 import json
 import os
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -249,6 +251,39 @@ def test_everything_is_there_after_a_restart(tmp_path: Path, model: Path) -> Non
         assert again.model_info(REPO).sha == sha
         folder = Path(again.snapshot_download(REPO, cache_dir=tmp_path / "cache"))
         assert (folder / "config.json").read_bytes() == (model / "config.json").read_bytes()
+
+
+XET = """
+from huggingface_hub import HfApi
+from huggingface_hub.utils._runtime import is_xet_available
+assert is_xet_available()
+api = HfApi()
+api.create_repo("local/tiny", private=True)
+api.upload_folder(repo_id="local/tiny", folder_path="model", commit_message="by xet")
+print(api.snapshot_download("local/tiny"))
+"""
+
+
+def test_a_client_that_speaks_xet_is_understood(twin: Twin, api: HfApi, model: Path, tmp_path: Path) -> None:
+    (model / "model-2.safetensors").write_bytes(os.urandom(3_000_000))
+    environment = {"PATH": os.environ["PATH"], **twin.environment(tmp_path / "home")}
+    done = subprocess.run(
+        [sys.executable, "-c", XET],
+        env=environment,
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr[-2000:]
+    assert twin.count("GET .*/xet-write-token/main") >= 1 and twin.count("lfs/objects/batch") == 0
+    folder = Path(done.stdout.strip())
+    for path in model.iterdir():
+        assert (folder / path.name).read_bytes() == path.read_bytes()
+    told = {file.rfilename: file.lfs for file in api.model_info(REPO, files_metadata=True).siblings or []}
+    lfs = told["model-2.safetensors"]
+    assert lfs is not None and lfs.sha256 == hashlib.sha256((model / "model-2.safetensors").read_bytes()).hexdigest()
 
 
 def test_a_repo_can_be_deleted(api: HfApi) -> None:
