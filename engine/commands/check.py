@@ -153,7 +153,7 @@ def _print(report: Report, method: str | None) -> None:
     from engine.data.checks.grouping import group
 
     console = Console(highlight=False, soft_wrap=True)
-    what = {"csv": "CSV", "jsonl": "JSONL", "json": "a JSON array"}.get(report.format, "")
+    what = {"csv": "CSV", "jsonl": "JSONL", "json": "a JSON array", "parquet": "Parquet"}.get(report.format, "")
     console.print(Text(f"{report.file}: {what + ', ' if what else ''}{_rows(report.rows)}", style="bold"))
     colours = {"error": "red", "warning": "yellow", "note": "dim"}
     for kind, colour in colours.items():

@@ -9,8 +9,10 @@ from typing import NoReturn
 from engine.refusal import Refusal
 
 MB = 1 << 20
-MEMORY_MB = 3_000
-"""Address space, of which Arrow's libraries alone reserve most; the resident part stays far below."""
+DATA_MB = 2_000
+"""Memory that is really written; a check takes about a tenth of it."""
+ADDRESS_MB = 16_000
+"""Address space, most of which threads and Arrow's allocator only reserve, more on more cores."""
 SECONDS = 60
 SECONDS_A_MB = 2
 
@@ -18,7 +20,8 @@ SECONDS_A_MB = 2
 def limit(size: int) -> None:
     """Bound this process for a file of `size` bytes: memory, processor time, no core dump."""
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    _lower(resource.RLIMIT_AS, MEMORY_MB * MB + size)
+    _lower(resource.RLIMIT_DATA, DATA_MB * MB + size)
+    _lower(resource.RLIMIT_AS, ADDRESS_MB * MB + size)
     _lower(resource.RLIMIT_CPU, SECONDS + SECONDS_A_MB * (size // MB))
     signal.signal(signal.SIGXCPU, _out_of_time)
 
@@ -27,7 +30,7 @@ def _lower(what: int, value: int) -> None:
     """Set the soft limit; the hard one is a little higher, so that there is time for a word."""
     with contextlib.suppress(ValueError, OSError):
         hard = resource.getrlimit(what)[1]
-        top = value + value // 4 if hard == resource.RLIM_INFINITY else hard
+        top = value + max(value // 4, 5) if hard == resource.RLIM_INFINITY else hard
         resource.setrlimit(what, (min(value, top), top))
 
 

@@ -63,7 +63,7 @@ def apply(path: Path, out: Path, fixes: Sequence[str], mapping: Mapping[str, str
             changes += convert(path, source)
         reading = read(source, path.name, Findings().add)
         mending = _Mending(reading, fixes, mapping or {}, changes)
-        if {"to_csv", "to_jsonl"} & set(fixes) or reading.shape.format == "json":
+        if {"to_csv", "to_jsonl"} & set(fixes) or reading.shape.format in ("json", "parquet"):
             with out.open("w", encoding="utf-8", newline="") as target:
                 _rewrite(reading, mending, target, as_csv="to_csv" in fixes)
         else:
@@ -213,11 +213,11 @@ def _rewrite(reading: Reading, mending: _Mending, target: TextIO, *, as_csv: boo
 
 
 def _text(value: object) -> str:
-    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)
 
 
 def _json_line(cells: Cells) -> str:
-    return json.dumps(cells, ensure_ascii=False) + "\n"
+    return json.dumps(cells, ensure_ascii=False, default=str) + "\n"
 
 
 def _copy(lines: Iterator[bytes], reading: Reading, mending: _Mending, target: BinaryIO) -> None:
@@ -231,9 +231,10 @@ def _copy(lines: Iterator[bytes], reading: Reading, mending: _Mending, target: B
         row = _changed_row(bare.decode(), list(reading.columns), list(mending.columns), reading.shape.delimiter)
         target.write(raw[: len(raw) - len(bare)] + row.encode())
     for record in reading.rows:
-        target.writelines(itertools.islice(lines, record.line - 1 - at))
-        raw = b"".join(itertools.islice(lines, record.last - record.line + 1))
-        at = record.last
+        first, last = record.line or 1, record.last or 1
+        target.writelines(itertools.islice(lines, first - 1 - at))
+        raw = b"".join(itertools.islice(lines, last - first + 1))
+        at = last
         cells = mending.mend(record)
         if cells is not None:
             target.write(_row_bytes(raw, record, cells, reading))

@@ -196,7 +196,7 @@ class _Check:
         return _with(
             self.start,
             format=shape.format,
-            encoding="utf-8",
+            encoding="" if shape.format == "parquet" else "utf-8",
             delimiter=shape.delimiter,
             rows=self.reading.rows_seen,
             columns=self.columns,

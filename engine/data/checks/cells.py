@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from functools import partial
 
-from engine.data.columns import OPTIONAL
+from engine.data.columns import OPTIONAL, nearest
 from engine.data.findings import Add
 from engine.data.reading import Record
 from engine.data.shown import shown
@@ -90,7 +90,9 @@ class CellChecks:
         value = record.cells.get(name)
         add = partial(self.add, line=record.line, row=record.row, column=name)
         if name not in record.cells:
-            add("missing_key", f"The row has no {shown(name)}.")
+            meant = nearest(name, list(record.cells))
+            hint = f"; it has {shown(meant)}, perhaps misspelt" if meant else ""
+            add("missing_key", f"The row has no {shown(name)}{hint}.")
         elif not isinstance(value, str):
             kind = _kind(value)
             words = f"{shown(name)} is {kind}, not a string; put it in double quotes."

@@ -17,6 +17,10 @@ class Output(Protocol):
     def close(self) -> None: ...
 
 
+def as_json(value: object) -> str:
+    return json.dumps(value, ensure_ascii=False, default=str)
+
+
 class JsonlOutput:
     """Each row as one JSON object, values exactly as they are."""
 
@@ -24,7 +28,7 @@ class JsonlOutput:
         self._file = path.open("w", encoding="utf-8", newline="\n")
 
     def write(self, cells: Mapping[str, object]) -> None:
-        self._file.write(json.dumps(cells, ensure_ascii=False) + "\n")
+        self._file.write(as_json(cells) + "\n")
 
     def close(self) -> None:
         self._file.close()
@@ -49,7 +53,7 @@ class ArrowOutput:
     def write(self, cells: Mapping[str, object]) -> None:
         for name, values in self._batch.items():
             value = cells.get(name)
-            text = value if value is None or isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+            text = value if value is None or isinstance(value, str) else as_json(value)
             values.append(text)
             self._size += len(text or "")
         self._rows += 1

@@ -11,12 +11,16 @@ from pathlib import Path
 from typing import BinaryIO
 
 from engine.data.findings import Add
+from engine.data.reading import parquet_rows
 from engine.data.reading.csv_rows import CsvReading, Record
 from engine.data.reading.files import CannotRead, Lines, open_bytes, read_head
 from engine.data.reading.json_rows import JsonReading
+from engine.data.reading.parquet_rows import ParquetReading
 from engine.data.reading.sniff import Shape, sniff
 
 __all__ = ["CannotRead", "Reading", "Record", "Shape", "read"]
+
+Source = CsvReading | JsonReading | ParquetReading
 
 ROWS_LOOKED_AT = 1_000
 """So many rows say which columns a JSONL file has, and which columns hold conversations."""
@@ -32,7 +36,7 @@ class Reading:
     lists: frozenset[str]
     first_line: int | None
     rows: Iterator[Record]
-    source: CsvReading | JsonReading
+    source: Source
 
     @property
     def rows_seen(self) -> int:
@@ -46,18 +50,28 @@ class Reading:
 
 def read(path: Path, name: str, add: Add) -> Reading:
     """Open `path`, which people call `name`. Raises CannotRead where the file as a whole gives no rows."""
+    with path.open("rb") as head:
+        is_parquet = head.read(4) == parquet_rows.MAGIC
+    if is_parquet:
+        return _reading(Shape("parquet", "", False), ParquetReading(path, add))
     shape = sniff(read_head(path), name)
     file = open_bytes(path)
     lines = Lines(file, shape.ends_with_cr, add)
-    source: CsvReading | JsonReading
     if shape.format == "csv":
-        source = CsvReading(lines, shape.delimiter, add)
-    else:
-        source = JsonReading(lines, shape.format == "json", add)
-    rows = _until_end(iter(source), lines, file)
+        table = CsvReading(lines, shape.delimiter, add)
+        return _reading(shape, table, _until_end(iter(table), lines, file))
+    objects = JsonReading(lines, shape.format == "json", add)
+    return _reading(shape, objects, _until_end(iter(objects), lines, file))
+
+
+def _reading(shape: Shape, source: Source, rows: Iterator[Record] | None = None) -> Reading:
+    """Look at the first rows, then give them again with the rest."""
+    rows = iter(source) if rows is None else rows
     first = list(itertools.islice(rows, ROWS_LOOKED_AT))
-    keys = dict.fromkeys(key for record in first for key in record.cells)
-    columns = source.columns if isinstance(source, CsvReading) else tuple(keys)
+    if isinstance(source, JsonReading):
+        columns = tuple(dict.fromkeys(key for record in first for key in record.cells))
+    else:
+        columns = source.columns
     line = 1 if isinstance(source, CsvReading) else next((record.line for record in first), None)
     return Reading(shape, columns, _lists_in(first), line, itertools.chain(first, rows), source)
 

@@ -19,11 +19,12 @@ MOST_COLUMNS = 64
 
 @dataclass(slots=True)
 class Record:
-    """A data row: its number from 1, the physical lines where it begins and ends, and its cells by column."""
+    """A data row: its number from 1, the physical lines where it begins and ends (None where a format has no lines),
+    and its cells by column."""
 
     row: int
-    line: int
-    last: int
+    line: int | None
+    last: int | None
     cells: dict[str, object]
 
 

@@ -131,6 +131,25 @@ def test_what_stands_against_a_run_is_a_refusal(
     assert json.loads(done.stdout)["refusal"]["field"] == field
 
 
+@pytest.mark.parametrize(
+    ("limits", "words"),
+    [("limits.DATA_MB = 25", "more memory"), ("limits.SECONDS = 1", "takes too long")],
+)
+def test_a_check_that_hits_its_limits_ends_in_words(limits: str, words: str, tmp_path: Path) -> None:
+    path = tmp_path / "a.jsonl"
+    row = json.dumps({"text": "a" * 8_000_000 if "DATA" in limits else "short"}) + "\n"
+    path.write_text(row * 2 if "DATA" in limits else row * 1_000_000)
+    script = (
+        "import sys\nfrom pathlib import Path\nfrom engine.commands import limits\n"
+        "from engine.commands.check import *\n"
+        f"{limits}\nlimits.SECONDS_A_MB = 0\npath = Path(sys.argv[1])\n"
+        "raise SystemExit(check_and_print(Wish(path, 'mine', None, None, (), None, (), None, None, True)))"
+    )
+    done = subprocess.run([sys.executable, "-c", script, str(path)], capture_output=True, text=True, check=False)
+    assert done.returncode == 2, done.stderr
+    assert words in json.loads(done.stdout)["issues"][0]["message"]
+
+
 def test_check_and_preview_load_nothing_heavy(model: Path, tmp_path: Path) -> None:
     path = write_csv(tmp_path / "a.csv", DPO)
     script = (

@@ -7,6 +7,7 @@ import zipfile
 from pathlib import Path
 
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from engine.data.checks import check
@@ -77,7 +78,7 @@ CASES: dict[str, tuple[str, bytes, int | None]] = {
     "unused_column": ("a.csv", b"text,comment\na,b\n", None),
 }
 ELSEWHERE = {"unreadable"}
-"""Only the command line finds these: the file itself is out of reach."""
+"""Of a file that is not there, or a damaged Parquet file, which have tests of their own."""
 
 
 def found(folder: Path, name: str, content: bytes) -> list[Issue]:
@@ -178,6 +179,25 @@ def test_the_content_decides_and_not_the_name(name: str, tmp_path: Path) -> None
 def test_a_json_array_is_read_row_by_row_with_its_lines(tmp_path: Path) -> None:
     issues = found(tmp_path, "a.json", b'[\n{"text":"a"},\n{"text":7},\n{"text":"b"}\n]\n')
     assert [(issue.code, issue.line) for issue in issues if issue.severity == "error"] == [("wrong_type", 3)]
+
+
+def test_parquet_is_read_with_row_numbers(tmp_path: Path) -> None:
+    turns = [{"role": "user", "content": "a"}, {"role": "assistant", "content": "b"}]
+    pq.write_table(pa.table({"text": ["007", "", None], "id": [1, 2, 3]}), tmp_path / "a.parquet")
+    report = check(tmp_path / "a.parquet")
+    errors = [(issue.code, issue.line, issue.row) for issue in report.issues if issue.severity == "error"]
+    assert errors == [("empty_cell", None, 2), ("wrong_type", None, 3)] and report.format == "parquet"
+    pq.write_table(pa.table({"messages": [turns, turns[:1] + turns[1:]]}), tmp_path / "b.parquet")
+    assert check(tmp_path / "b.parquet", rows=tmp_path / "b.jsonl").methods["sft"].usable
+    assert read_jsonl(tmp_path / "b.jsonl")[0] == {"messages": turns}
+
+
+def test_a_damaged_parquet_is_said_to_be_one(tmp_path: Path) -> None:
+    pq.write_table(pa.table({"text": ["a" * 100] * 1_000}), tmp_path / "a.parquet")
+    whole = (tmp_path / "a.parquet").read_bytes()
+    for content in (whole[:-20], whole[:4] + b"x" * 50 + whole[54:], b"PAR1"):
+        issues = found(tmp_path, "b.parquet", content)
+        assert [issue.code for issue in issues] == ["unreadable"] and "damaged" in issues[0].message
 
 
 @pytest.mark.parametrize("encoding", ["utf-16", "utf-16-le", "utf-16-be", "utf-32"])

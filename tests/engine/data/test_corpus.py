@@ -18,7 +18,7 @@ from tests.engine.data.tables import read_jsonl
 
 CORPUS = Path(os.environ.get("CORPUS", ""))
 IS_THERE = bool(os.environ.get("CORPUS")) and (CORPUS / "manifest.tsv").exists()
-NOWHERE = {"not_text", "bad_archive", "empty_file", "too_large"}
+NOWHERE = {"unreadable", "not_text", "bad_archive", "empty_file", "too_large"}
 """Faults of a file as a whole, which stand in no line."""
 SAMPLE = 40
 MEMORY_MB = 512

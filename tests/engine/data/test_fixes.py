@@ -2,6 +2,8 @@
 
 from pathlib import Path
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from engine.data.checks import check
@@ -92,6 +94,12 @@ def test_csv_and_jsonl_become_each_other(tmp_path: Path) -> None:
     assert read_jsonl(tmp_path / "b.jsonl") == list(DPO)
     apply(tmp_path / "b.jsonl", tmp_path / "c.csv", ["to_csv"])
     assert (tmp_path / "c.csv").read_bytes() == write_csv(tmp_path / "d.csv", DPO).read_bytes()
+
+
+def test_parquet_becomes_csv(tmp_path: Path) -> None:
+    pq.write_table(pa.table({name: [row[name] for row in DPO] for name in DPO[0]}), tmp_path / "a.parquet")
+    apply(tmp_path / "a.parquet", tmp_path / "b.csv", ["to_csv"])
+    assert (tmp_path / "b.csv").read_bytes() == write_csv(tmp_path / "c.csv", DPO).read_bytes()
 
 
 def test_a_column_is_renamed_as_somebody_chose(tmp_path: Path) -> None:
