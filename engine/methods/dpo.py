@@ -14,6 +14,7 @@ def prepare(task: Task) -> Work:
     from transformers import set_seed
     from trl import DPOConfig, DPOTrainer
 
+    from engine.data import encoding
     from engine.work.training import losses, rows, samples, weights
     from engine.work.training.loop import arguments, planned_steps
 
@@ -29,8 +30,8 @@ def prepare(task: Task) -> Work:
     set_seed(task.whole("seed"))
     train, valid = rows.read_rows(task.folder.rows("train")), rows.read_held_out(task)
     tokenizer = weights.load_tokenizer(task, train)
-    pairs = rows.encode_all(task, train, lambda row: rows.pair_row(tokenizer, row, task.whole("max_length")))
-    held_out = rows.encode_all(task, valid, lambda row: rows.pair_row(tokenizer, row, task.whole("max_length")))
+    pairs = rows.encode_all(task, train, lambda row: encoding.pair_row(tokenizer, row, task.whole("max_length")))
+    held_out = rows.encode_all(task, valid, lambda row: encoding.pair_row(tokenizer, row, task.whole("max_length")))
     model = weights.to_device(weights.load_model(task, "CausalLM"))
     reference = losses.pair_scores(model, held_out)
     seen = planned_steps(task, len(pairs)) * task.whole("batch_size") * task.whole("gradient_accumulation")

@@ -7,6 +7,7 @@ def prepare(task: Task) -> Work:
     """Longer texts become several rows. A base without a masked-LM head gets a new one, which is trained whole."""
     from transformers import DataCollatorForLanguageModeling, Trainer, TrainingArguments, set_seed
 
+    from engine.data import encoding
     from engine.work.training import losses, rows, samples, weights
     from engine.work.training.loop import arguments
 
@@ -16,8 +17,8 @@ def prepare(task: Task) -> Work:
     if tokenizer.mask_token is None:
         model_id = task.spec.model.id
         raise Failure("model", f"{model_id} has no mask token: mlm needs an encoder such as BERT, or use clm with it.")
-    encoded = [piece for row in train for piece in rows.masked_rows(tokenizer, row, task.whole("max_length"))]
-    held_out = [piece for row in valid for piece in rows.masked_rows(tokenizer, row, task.whole("max_length"))]
+    encoded = [piece for row in train for piece in encoding.masked_rows(tokenizer, row, task.whole("max_length"))]
+    held_out = [piece for row in valid for piece in encoding.masked_rows(tokenizer, row, task.whole("max_length"))]
     rows.check_any(encoded)
     model = weights.load_model(task, "MaskedLM")
     lora = weights.lora_config(task, "FEATURE_EXTRACTION", keep=weights.head_names(model))

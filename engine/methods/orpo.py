@@ -14,6 +14,7 @@ def prepare(task: Task) -> Work:
     from trl.experimental.orpo import ORPOConfig, ORPOTrainer
     from trl.trainer.utils import add_fused_lm_head
 
+    from engine.data import encoding
     from engine.work.training import losses, rows, samples, weights
     from engine.work.training.loop import arguments
 
@@ -33,9 +34,9 @@ def prepare(task: Task) -> Work:
     set_seed(task.whole("seed"))
     train, valid = rows.read_rows(task.folder.rows("train")), rows.read_held_out(task)
     tokenizer = weights.load_tokenizer(task, train)
-    pairs = rows.encode_all(task, train, lambda row: rows.pair_row(tokenizer, row, task.whole("max_length")))
-    held_out = rows.encode_all(task, valid, lambda row: rows.pair_row(tokenizer, row, task.whole("max_length")))
-    dataset = rows.to_dataset([rows.whole_pair(pair) for pair in pairs], rows.WHOLE_PAIR)
+    pairs = rows.encode_all(task, train, lambda row: encoding.pair_row(tokenizer, row, task.whole("max_length")))
+    held_out = rows.encode_all(task, valid, lambda row: encoding.pair_row(tokenizer, row, task.whole("max_length")))
+    dataset = rows.to_dataset([encoding.whole_pair(pair) for pair in pairs], encoding.WHOLE_PAIR)
     trainer = PairTrainer(
         model=weights.load_model(task, "CausalLM"),
         args=ORPOConfig(

@@ -10,14 +10,15 @@ def prepare(task: Task) -> Work:
     from transformers import set_seed
     from trl import RewardConfig, RewardTrainer
 
+    from engine.data import encoding
     from engine.work.training import losses, rows, samples, weights
     from engine.work.training.loop import arguments
 
     set_seed(task.whole("seed"))
     train, valid = rows.read_rows(task.folder.rows("train")), rows.read_held_out(task)
     tokenizer = weights.load_tokenizer(task, train)
-    pairs = rows.encode_all(task, train, lambda row: rows.reward_row(tokenizer, row, task.whole("max_length")))
-    held_out = rows.encode_all(task, valid, lambda row: rows.reward_row(tokenizer, row, task.whole("max_length")))
+    pairs = rows.encode_all(task, train, lambda row: encoding.reward_row(tokenizer, row, task.whole("max_length")))
+    held_out = rows.encode_all(task, valid, lambda row: encoding.reward_row(tokenizer, row, task.whole("max_length")))
     model = weights.load_model(task, "SequenceClassification")
     trainer = RewardTrainer(
         model=model,
@@ -33,7 +34,7 @@ def prepare(task: Task) -> Work:
         return loaded
 
     chosen, are_held_out = samples.choose(valid, train)
-    asked = [pair for pair in (rows.reward_row(tokenizer, row, task.whole("max_length")) for row in chosen) if pair]
+    asked = [pair for pair in (encoding.reward_row(tokenizer, row, task.whole("max_length")) for row in chosen) if pair]
     questions = tuple(samples.reward_question(tokenizer, pair) for pair in asked)
     return Work(
         trainer=trainer,

@@ -9,6 +9,7 @@ def prepare(task: Task) -> Work:
     from trl import SFTConfig, SFTTrainer
     from trl.data_utils import pack_dataset
 
+    from engine.data import encoding
     from engine.work.training import losses, rows, samples, weights
     from engine.work.training.loop import arguments
 
@@ -16,8 +17,8 @@ def prepare(task: Task) -> Work:
     train, valid = rows.read_rows(task.folder.rows("train")), rows.read_held_out(task)
     tokenizer = weights.load_tokenizer(task, train)
     max_length = task.whole("max_length")
-    encoded = rows.encode_all(task, train, lambda row: rows.text_row(tokenizer, row, max_length))
-    held_out = rows.encode_all(task, valid, lambda row: rows.text_row(tokenizer, row, max_length))
+    encoded = rows.encode_all(task, train, lambda row: encoding.text_row(tokenizer, row, max_length))
+    held_out = rows.encode_all(task, valid, lambda row: encoding.text_row(tokenizer, row, max_length))
     dataset = rows.to_dataset(encoded, ("input_ids", "labels"))
     if task.is_on("packing"):
         dataset = pack_dataset(dataset.remove_columns("length"), max_length, "bfd")

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-from engine.work.training.rows import IGNORED, Encoded
+from engine.data.encoding import IGNORED, Encoded
 
 CHUNK = 1024
 """Positions whose logits exist at once: 1,024 × a vocabulary of 49,152 in float32 are 200 MB."""

@@ -7,57 +7,8 @@ from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-from engine.data.encoding import (
-    IGNORED,
-    WHOLE_PAIR,
-    Encoded,
-    Messages,
-    Row,
-    begins_with_bos,
-    conversation,
-    ended,
-    masked_rows,
-    pair_row,
-    pair_texts,
-    plain,
-    render,
-    reward_row,
-    scored,
-    text_row,
-    trained_ranges,
-    whole_pair,
-    whole_rows,
-    whole_text,
-)
+from engine.data.encoding import Encoded, Row
 from engine.work.training.task import Failure, Task
-
-__all__ = (
-    "IGNORED",
-    "WHOLE_PAIR",
-    "Encoded",
-    "Messages",
-    "Row",
-    "begins_with_bos",
-    "check_any",
-    "conversation",
-    "encode_all",
-    "ended",
-    "masked_rows",
-    "pair_row",
-    "pair_texts",
-    "plain",
-    "read_held_out",
-    "read_rows",
-    "render",
-    "reward_row",
-    "scored",
-    "text_row",
-    "to_dataset",
-    "trained_ranges",
-    "whole_pair",
-    "whole_rows",
-    "whole_text",
-)
 
 
 def read_rows(path: Path) -> list[Row]:

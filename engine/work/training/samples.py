@@ -4,8 +4,8 @@ import re
 from collections.abc import Sequence
 from typing import Any
 
+from engine.data.encoding import Encoded, Row, render
 from engine.work.training.losses import measuring
-from engine.work.training.rows import Encoded, Row, render
 from engine.work.training.task import Question
 
 COUNT = 5

@@ -5,8 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from engine.data.encoding import CHATML, TEMPLATES
-from engine.work.training.rows import Row
+from engine.data.encoding import CHATML, TEMPLATES, Row
 from engine.work.training.task import Failure, Task
 
 LOCAL = {"local_files_only": True, "trust_remote_code": False}

@@ -5,8 +5,9 @@ from typing import Any
 
 import pytest
 
+from engine.data import encoding
 from engine.data.encoding import PLAIN
-from engine.work.training import rows, weights
+from engine.work.training import weights
 from tests.mini import CHATML, make_causal, make_masked
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # of the training libraries, about their own next versions
@@ -26,11 +27,11 @@ def tokenizer(tmp_path_factory: pytest.TempPathFactory) -> Any:
 
 
 def learned(tokenizer: Any, row: dict[str, Any]) -> str:
-    return str(tokenizer.decode([label for label in row["labels"] if label != rows.IGNORED]))
+    return str(tokenizer.decode([label for label in row["labels"] if label != encoding.IGNORED]))
 
 
 def test_only_what_the_assistant_says_is_learned_with_its_end(tokenizer: Any) -> None:
-    row = rows.text_row(tokenizer, {"messages": TALK, "row": 1}, 512)
+    row = encoding.text_row(tokenizer, {"messages": TALK, "row": 1}, 512)
     assert row is not None
     assert learned(tokenizer, row) == "nice to meet you<|im_end|>see you<|im_end|>"
     rendered = tokenizer.apply_chat_template(TALK, tokenize=False)
@@ -38,7 +39,7 @@ def test_only_what_the_assistant_says_is_learned_with_its_end(tokenizer: Any) ->
 
 
 def test_a_plain_text_is_learned_wholly_and_ends(tokenizer: Any) -> None:
-    row = rows.text_row(tokenizer, {"text": "hello", "row": 1}, 512)
+    row = encoding.text_row(tokenizer, {"text": "hello", "row": 1}, 512)
     assert row is not None
     assert learned(tokenizer, row) == "hello<|im_end|>"
     assert tokenizer.pad_token_id not in row["labels"]
@@ -47,7 +48,7 @@ def test_a_plain_text_is_learned_wholly_and_ends(tokenizer: Any) -> None:
 def test_a_template_without_an_end_gets_one(tokenizer: Any) -> None:
     template = tokenizer.chat_template
     tokenizer.chat_template = PLAIN
-    row = rows.text_row(tokenizer, {"messages": TALK[:2], "row": 1}, 512)
+    row = encoding.text_row(tokenizer, {"messages": TALK[:2], "row": 1}, 512)
     tokenizer.chat_template = template
     assert row is not None
     assert learned(tokenizer, row) == " nice to meet you<|im_end|>"
@@ -56,18 +57,18 @@ def test_a_template_without_an_end_gets_one(tokenizer: Any) -> None:
 def test_a_template_that_rewrites_earlier_turns_lets_all_be_learned(tokenizer: Any) -> None:
     template = tokenizer.chat_template
     tokenizer.chat_template = "{{ messages | length }}" + CHATML
-    row = rows.text_row(tokenizer, {"messages": TALK, "row": 1}, 512)
+    row = encoding.text_row(tokenizer, {"messages": TALK, "row": 1}, 512)
     tokenizer.chat_template = template
     assert row is not None
-    assert rows.IGNORED not in row["labels"]
+    assert encoding.IGNORED not in row["labels"]
 
 
 def test_a_row_whose_answer_lies_beyond_the_limit_is_dropped(tokenizer: Any) -> None:
-    assert rows.text_row(tokenizer, {"messages": TALK, "row": 1}, 8) is None
+    assert encoding.text_row(tokenizer, {"messages": TALK, "row": 1}, 8) is None
 
 
 def test_a_pair_is_joined_at_a_token_boundary(tokenizer: Any) -> None:
-    pair = rows.pair_row(tokenizer, {"prompt": "hel", "chosen": "lo", "rejected": "p", "row": 3}, 512)
+    pair = encoding.pair_row(tokenizer, {"prompt": "hel", "chosen": "lo", "rejected": "p", "row": 3}, 512)
     assert pair is not None
     assert tokenizer.decode(pair["prompt_ids"]) == "hel"
     assert tokenizer.decode(pair["chosen_ids"]) == "lo<|im_end|>"
@@ -75,7 +76,7 @@ def test_a_pair_is_joined_at_a_token_boundary(tokenizer: Any) -> None:
 
 
 def test_a_conversational_pair_asks_as_the_template_does(tokenizer: Any) -> None:
-    pair = rows.pair_row(tokenizer, {"prompt": TALK[:1], "chosen": TALK[1:2], "rejected": TALK[3:], "row": 1}, 512)
+    pair = encoding.pair_row(tokenizer, {"prompt": TALK[:1], "chosen": TALK[1:2], "rejected": TALK[3:], "row": 1}, 512)
     assert pair is not None
     assert tokenizer.decode(pair["prompt_ids"]) == "<|im_start|>user\nhello<|im_end|>\n<|im_start|>assistant\n"
     assert tokenizer.decode(pair["rejected_ids"]) == "see you<|im_end|>"
@@ -90,19 +91,19 @@ def test_a_long_pair_keeps_both_answers_and_fits(
 ) -> None:
     """TRL's ORPO cuts these to 24 and 24, to nothing, and not at all."""
     row = {"prompt": "1" * prompt, "chosen": "2" * chosen, "rejected": "3" * rejected, "row": 1}
-    pair = rows.pair_row(tokenizer, row, 1024)
+    pair = encoding.pair_row(tokenizer, row, 1024)
     assert pair is not None
     assert tuple(len(pair[name]) for name in ("prompt_ids", "chosen_ids", "rejected_ids")) == expected
     assert pair["is_cut"]
 
 
 def test_a_pair_with_the_same_answers_teaches_nothing(tokenizer: Any) -> None:
-    assert rows.pair_row(tokenizer, {"prompt": "a", "chosen": "b", "rejected": "b", "row": 1}, 64) is None
-    assert rows.reward_row(tokenizer, {"chosen": "b", "rejected": "b", "row": 1}, 64) is None
+    assert encoding.pair_row(tokenizer, {"prompt": "a", "chosen": "b", "rejected": "b", "row": 1}, 64) is None
+    assert encoding.reward_row(tokenizer, {"chosen": "b", "rejected": "b", "row": 1}, 64) is None
 
 
 def test_a_long_text_becomes_several_rows_and_loses_nothing(tokenizer: Any) -> None:
-    pieces = rows.whole_rows(tokenizer, {"text": "1" * 100, "row": 7}, 30)
+    pieces = encoding.whole_rows(tokenizer, {"text": "1" * 100, "row": 7}, 30)
     assert "".join(tokenizer.decode(piece["input_ids"]) for piece in pieces) == "1" * 100 + "<|im_end|>"
     assert {piece["row"] for piece in pieces} == {7}
     assert max(len(piece["input_ids"]) for piece in pieces) == 30
@@ -112,7 +113,7 @@ def test_a_long_text_for_an_encoder_becomes_several_whole_rows(tmp_path: Path) -
     from transformers import AutoTokenizer
 
     tokenizer = AutoTokenizer.from_pretrained(make_masked(tmp_path, ["hello"]))
-    pieces = rows.masked_rows(tokenizer, {"text": "1" * 100, "row": 1}, 30)
+    pieces = encoding.masked_rows(tokenizer, {"text": "1" * 100, "row": 1}, 30)
     assert all(piece["input_ids"][0] == 2 and piece["input_ids"][-1] == 3 for piece in pieces)
     assert sum(len(piece["input_ids"]) - 2 for piece in pieces) == 100
 
