@@ -31,7 +31,7 @@ def prepare(task: Task) -> Work:
     train, valid = rows.read_rows(task.folder.rows("train")), rows.read_held_out(task)
     tokenizer = weights.load_tokenizer(task, train)
     pairs = rows.encode_all(task, train, lambda row: encoding.pair_row(tokenizer, row, task.whole("max_length")))
-    held_out = rows.encode_all(task, valid, lambda row: encoding.pair_row(tokenizer, row, task.whole("max_length")))
+    held_out = rows.encode_held_out(valid, lambda row: encoding.pair_row(tokenizer, row, task.whole("max_length")))
     model = weights.to_device(weights.load_model(task, "CausalLM"))
     reference = losses.pair_scores(model, held_out)
     seen = planned_steps(task, len(pairs)) * task.whole("batch_size") * task.whole("gradient_accumulation")

@@ -35,7 +35,7 @@ def prepare(task: Task) -> Work:
     train, valid = rows.read_rows(task.folder.rows("train")), rows.read_held_out(task)
     tokenizer = weights.load_tokenizer(task, train)
     pairs = rows.encode_all(task, train, lambda row: encoding.pair_row(tokenizer, row, task.whole("max_length")))
-    held_out = rows.encode_all(task, valid, lambda row: encoding.pair_row(tokenizer, row, task.whole("max_length")))
+    held_out = rows.encode_held_out(valid, lambda row: encoding.pair_row(tokenizer, row, task.whole("max_length")))
     dataset = rows.to_dataset([encoding.whole_pair(pair) for pair in pairs], encoding.WHOLE_PAIR)
     trainer = PairTrainer(
         model=weights.load_model(task, "CausalLM"),

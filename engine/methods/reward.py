@@ -18,7 +18,7 @@ def prepare(task: Task) -> Work:
     train, valid = rows.read_rows(task.folder.rows("train")), rows.read_held_out(task)
     tokenizer = weights.load_tokenizer(task, train)
     pairs = rows.encode_all(task, train, lambda row: encoding.reward_row(tokenizer, row, task.whole("max_length")))
-    held_out = rows.encode_all(task, valid, lambda row: encoding.reward_row(tokenizer, row, task.whole("max_length")))
+    held_out = rows.encode_held_out(valid, lambda row: encoding.reward_row(tokenizer, row, task.whole("max_length")))
     model = weights.load_model(task, "SequenceClassification")
     trainer = RewardTrainer(
         model=model,

@@ -18,7 +18,7 @@ def prepare(task: Task) -> Work:
     tokenizer = weights.load_tokenizer(task, train)
     max_length = task.whole("max_length")
     encoded = rows.encode_all(task, train, lambda row: encoding.text_row(tokenizer, row, max_length))
-    held_out = rows.encode_all(task, valid, lambda row: encoding.text_row(tokenizer, row, max_length))
+    held_out = rows.encode_held_out(valid, lambda row: encoding.text_row(tokenizer, row, max_length))
     dataset = rows.to_dataset(encoded, ("input_ids", "labels"))
     if task.is_on("packing"):
         dataset = pack_dataset(dataset.remove_columns("length"), max_length, "bfd")

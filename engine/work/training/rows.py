@@ -29,21 +29,20 @@ def read_held_out(task: Task) -> list[Row]:
 
 
 def encode_all(task: Task, rows: Iterable[Row], encode: Callable[[Row], Encoded | None]) -> list[Encoded]:
-    """`encode` of each row; a row of which nothing is left to learn is dropped, and that is said."""
+    """`encode` of each row; a row of which nothing is left to learn is dropped. Both cut and dropped rows are told."""
     encoded = [encode(row) for row in rows]
-    if not encoded:
-        return []
     kept = [item for item in encoded if item is not None]
-    if not kept:
-        raise Failure(
-            "data", "No row has anything to learn from within max_length: raise max_length or shorten the rows."
-        )
-    dropped = len(encoded) - len(kept)
-    cut = sum(bool(item.pop("is_cut", False)) for item in kept)
-    if cut or dropped:
-        limit = task.whole("max_length")
-        task.report("warning", text=f"{cut} rows were cut at {limit} tokens, and {dropped} dropped for it.")
+    check_any(kept)
+    cut = sum(bool(item["is_cut"]) for item in kept)
+    if cut:
+        task.report("warning", text=f"{cut} rows are longer than {task.whole('max_length')} tokens and were cut.")
+    if len(kept) < len(encoded):
+        task.report("warning", text=f"{len(encoded) - len(kept)} rows were left out: nothing in them can be learned.")
     return kept
+
+
+def encode_held_out(rows: Iterable[Row], encode: Callable[[Row], Encoded | None]) -> list[Encoded]:
+    return [item for item in map(encode, rows) if item is not None]
 
 
 def to_dataset(encoded: Sequence[Encoded], names: Sequence[str]) -> Any:
@@ -58,4 +57,4 @@ def to_dataset(encoded: Sequence[Encoded], names: Sequence[str]) -> Any:
 
 def check_any(encoded: Sequence[Encoded]) -> None:
     if not encoded:
-        raise Failure("data", "No row has anything to learn from: the texts are empty.")
+        raise Failure("data", "No row has anything to learn: they are empty, or max_length cuts all that is learned.")

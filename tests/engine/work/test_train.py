@@ -108,6 +108,13 @@ def test_a_list_of_weights_that_leads_out_of_the_folder_is_refused(causal: Path,
     assert events_of(run)[-1].data["code"] == "model"
 
 
+def test_rows_without_anything_to_learn_are_said(causal: Path, tmp_path: Path) -> None:
+    run = run_for(tmp_path / "run", causal, max_length=8)
+    assert not train(run.path)
+    assert (events_of(run)[-1].kind, events_of(run)[-1].data["code"]) == ("failed", "data")
+    assert "max_length" in events_of(run)[-1].data["reason"]
+
+
 def test_memory_that_runs_out_is_told_with_what_to_try(
     causal: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -137,7 +144,7 @@ def test_rows_that_are_too_long_are_cut_and_counted(causal: Path, tmp_path: Path
     run = run_for(tmp_path / "run", causal, max_length=24, max_steps=1)
     assert train(run.path)
     warnings = [event.data["text"] for event in events_of(run) if event.kind == "warning"]
-    assert warnings[0] == "16 rows were cut at 24 tokens, and 0 dropped for it."
+    assert warnings[0] == "16 rows are longer than 24 tokens and were cut."
 
 
 def child(run: RunFolder) -> subprocess.Popen[bytes]:
