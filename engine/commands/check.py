@@ -9,7 +9,7 @@ from pathlib import Path
 import msgspec
 
 from engine.data.findings import CANNOT_READ
-from engine.data.shown import shown
+from engine.data.shown import escaped, shown
 from engine.data.types import NEEDS, Fit, Issue, Report
 from engine.refusal import Refusal
 
@@ -154,7 +154,7 @@ def _print(report: Report, method: str | None) -> None:
 
     console = Console(highlight=False, soft_wrap=True)
     what = {"csv": "CSV", "jsonl": "JSONL", "json": "a JSON array", "parquet": "Parquet"}.get(report.format, "")
-    console.print(Text(f"{report.file}: {what + ', ' if what else ''}{_rows(report.rows)}", style="bold"))
+    console.print(Text(f"{escaped(report.file)}: {what + ', ' if what else ''}{_rows(report.rows)}", style="bold"))
     colours = {"error": "red", "warning": "yellow", "note": "dim"}
     for kind, colour in colours.items():
         of_kind = [issue for issue in report.issues if issue.severity == kind]

@@ -78,7 +78,7 @@ def make_preview(wish: Wish) -> Preview:
             given,
             lambda rows, median: settle(wish.method, given, rows=rows, tokens_median=median, look=look, slot=slot),
             lambda settings, rows, tokens: estimate(wish.method, settings, look, rows, tokens, slot),
-            _valid_rows(wish, mapping),
+            _valid_rows(wish, mapping, source),
         )
 
 
@@ -99,11 +99,16 @@ def look_for(model: str, method: str) -> Look:
     return found
 
 
-def _valid_rows(wish: Wish, mapping: Mapping[str, str]) -> int | None:
+def _valid_rows(wish: Wish, mapping: Mapping[str, str], source: Source) -> int | None:
+    """How many rows the second file has; its columns have to be those of the first."""
     if wish.valid is None:
         return None
     with checked(wish.valid, wish.method, mapping) as (report, _):
-        return report.methods[wish.method].rows_used
+        fit = report.methods[wish.method]
+        if fit.mapping != source.mapping:
+            names = listed(list(source.mapping.values()))
+            raise Refusal(f"{report.file} is read by other columns than {source.name}; it needs {names}.", "valid")
+        return fit.rows_used
 
 
 @contextmanager

@@ -13,8 +13,9 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from engine.data.columns import mapping_for
+from engine.data.columns import OPTIONAL, mapping_for
 from engine.data.held_out import group_of, held_out
+from engine.data.shown import shown
 from engine.data.turns import BadMessages, Messages, messages_of, parse_turns, unescape
 from engine.data.types import Row
 from engine.folder import RunFolder
@@ -32,6 +33,9 @@ TrainerRow = dict[str, str | Messages]
 def trainer_row(row: Row, method: str, source: Source, has_template: bool) -> TrainerRow:
     """One row in the trainer's columns. Raises Refusal where a conversation was asked for and the row is none."""
     way = source.mapping or mapping_for(method, list(row), {}) or {}
+    for role, column in way.items():
+        if row.get(column) is None and role not in OPTIONAL:
+            raise Refusal(f"has no {shown(column)}.", "columns")
     cells = {role: _cell(row.get(column), source.wants_unescape) for role, column in way.items()}
     if "messages" in way:
         return {"messages": _messages(cells["messages"])}

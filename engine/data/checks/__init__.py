@@ -18,6 +18,7 @@ from engine.data.types import NEEDS, Fit, Report
 from engine.refusal import Refusal
 
 FEW_ROWS = 10
+LONGEST_NAME = 255
 
 
 def check(
@@ -36,7 +37,7 @@ def check(
     """
     refuse_unknown_method(method)
     findings = Findings()
-    name = name or path.name
+    name = (name or path.name).encode("utf-8", "replace").decode()[:LONGEST_NAME]
     size, sha256 = _digest(path)
     start = Report(name, sha256, size, methods={word: Fit(False, missing_columns=NEEDS[word]) for word in NEEDS})
     try:

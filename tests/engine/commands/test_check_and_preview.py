@@ -1,6 +1,7 @@
 """`python -m engine check` and `preview` as people and the bot call them: exit codes, JSON, and no traceback."""
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -8,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from engine.data.types import NEEDS
-from tests.engine.data.tables import DPO, SFT, read_jsonl, write_csv
+from tests.engine.data.tables import DPO, SFT, read_jsonl, write_csv, write_jsonl
 from tests.mini import make_causal
 
 REPORT = {
@@ -101,6 +102,18 @@ def test_a_preview_takes_a_file_or_what_a_check_left(model: Path, tmp_path: Path
     assert of_folder["rows_used"] == len(DPO) and of_folder["parameters"]["epochs"]["value"] == 2
     with_valid = json.loads(engine("preview", home, *words, "--valid", path).stdout)
     assert with_valid["rows_held_out"] == len(DPO)
+    other = write_jsonl(tmp_path / "b.jsonl", [{"prompt": "a", "chosen": "b", "rejected": "c"}])
+    refused = json.loads(engine("preview", home, *words, "--valid", other).stdout)
+    assert refused["refusal"]["field"] == "valid"
+
+
+def test_a_hostile_name_is_only_a_name(tmp_path: Path) -> None:
+    path = write_csv(tmp_path / "a.csv", DPO)
+    done = engine("check", path, "--name", "\x1b[31m@everyone\u202e" + "n" * 500)
+    assert done.returncode == 0 and "\x1b" not in done.stdout and "\\u001b[31m@everyone" in done.stdout
+    odd = tmp_path / os.fsdecode(b"caf\xe9.csv")
+    path.rename(odd)
+    assert json.loads(engine("check", odd, "--json").stdout)["file"] == "caf?.csv"
 
 
 def test_a_check_with_a_model_counts_its_tokens(model: Path, tmp_path: Path) -> None:

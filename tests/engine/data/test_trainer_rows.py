@@ -159,6 +159,14 @@ def test_a_second_file_is_measured_on(tmp_path: Path) -> None:
     assert write_trainer_rows(run, both, has_template=True) == {"train": 70, "valid": 2}
 
 
+def test_a_second_file_with_other_columns_is_refused_and_never_read_as_none(tmp_path: Path) -> None:
+    run, spec = a_run(tmp_path, DPO, "dpo")
+    check(write_csv(tmp_path / "b.csv", SFT), arrow=run.source("valid"))
+    both = JobSpec(spec.method, spec.model, spec.train, spec.train)
+    with pytest.raises(Refusal, match="Row 1 has no `prompt`"):
+        write_trainer_rows(run, both, has_template=True)
+
+
 def test_template_none_means_plain_text(tmp_path: Path) -> None:
     run, spec = a_run(tmp_path, DPO, "dpo", template="none")
     write_trainer_rows(run, spec, has_template=True)
