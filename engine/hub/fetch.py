@@ -5,8 +5,10 @@ import os
 import subprocess
 import sys
 import threading
+import time
 import traceback
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +24,7 @@ from engine.hub.prepare import embedded_folder, is_prepared
 from engine.jobs import Model
 from engine.refusal import Refusal
 
+PATIENCE_S = 900.0
 TICK_S = 1.0
 """Seconds between two events that tell the bytes."""
 
@@ -31,8 +34,11 @@ def default_cache() -> Path:
     return Path(os.environ.get("HF_HOME") or Path(os.environ.get("DATA") or "data") / "cache").expanduser()
 
 
-def fetch(path: Path, cache: Path | None = None) -> bool:
-    """Make a run's folder ready to train in; True when its last event is `finished`."""
+def fetch(path: Path, cache: Path | None = None, patience_s: float = PATIENCE_S) -> bool:
+    """Make a run's folder ready to train in; True when its last event is `finished`.
+
+    Passing trouble of the Hub is waited out for `patience_s`, unless the model came whole before.
+    """
     folder = RunFolder(path)
     if not folder.spec_file.exists():
         raise Refusal(f"{path} is no run's folder: it has no spec.json.")
@@ -42,7 +48,7 @@ def fetch(path: Path, cache: Path | None = None) -> bool:
         spec = folder.read_spec()
         log.write("started")
         tell(log, 0, 0)
-        licence = bring_model(folder, spec.model, cache or default_cache(), log)
+        licence = bring_model(folder, spec.model, cache or default_cache(), log, patience_s)
         tokenizer = read_json(folder.model / "tokenizer_config.json")
         log.write("phase", phase="reading rows")
         write_trainer_rows(folder, spec, has_template(folder.model, tokenizer))
@@ -62,14 +68,14 @@ def tell(log: EventLog, done: int, total: int) -> None:
     log.write("phase", phase="fetching", done_bytes=done, total_bytes=total)
 
 
-def bring_model(folder: RunFolder, model: Model, cache: Path, log: EventLog) -> dict[str, str]:
+def bring_model(folder: RunFolder, model: Model, cache: Path, log: EventLog, patience_s: float) -> dict[str, str]:
     """Put `<run>/model` in place unless it is there, check it, and return its licence, empty where it is not known."""
     licence: dict[str, str] = {}
     if not (folder.model / "config.json").exists():
         if model.id.startswith("embedded/"):
             source = embedded(model.id, cache)
         else:
-            source, licence = from_hub(model, cache, log)
+            source, licence = from_hub(model, cache, log, patience_s)
         link(source.resolve(), folder.model)
     check_safetensors(model.id, (path.name for path in folder.model.iterdir()))
     check_index(folder.model)
@@ -95,36 +101,41 @@ def embedded(model: str, cache: Path) -> Path:
     return embedded_folder(cache, model)
 
 
-def from_hub(model: Model, cache: Path, log: EventLog) -> tuple[Path, dict[str, str]]:
+def from_hub(model: Model, cache: Path, log: EventLog, patience_s: float) -> tuple[Path, dict[str, str]]:
     """The model's folder in the cache, complete, and its licence. Raises Refusal where the Hub does not give it."""
     if not model.revision:
         raise Refusal(f"The run does not say which commit of {model.id} it wants: plan it again.", "model")
+    there = whole_in_cache(model, cache)
+    deadline = time.monotonic() + (0 if there else patience_s)
     *first, last = sources(os.environ.get("HF_TOKEN") or None)
     for address, token in first:
         try:
-            return download(model, address, token, cache, log)
+            return download(model, address, token, cache, log, deadline)
         except client.TROUBLE as error:
             if client.status(error) not in (401, 404):
                 raise client.explain(error, model.id, address, bool(token)) from error
     address, token = last
     try:
-        return download(model, address, token, cache, log)
+        return download(model, address, token, cache, log, deadline)
     except client.TROUBLE as error:
-        if client.is_unreachable(error) and (there := whole_in_cache(model, cache)):
+        if there and client.is_passing(error):
             return there, {}
         raise client.explain(error, model.id, address, bool(token)) from error
 
 
-def download(model: Model, address: str, token: str | None, cache: Path, log: EventLog) -> tuple[Path, dict[str, str]]:
+def download(
+    model: Model, address: str, token: str | None, cache: Path, log: EventLog, deadline: float
+) -> tuple[Path, dict[str, str]]:
     """All files that training needs; bytes are told while they come."""
     api = client.connect(token, address)
-    info = client.info(api, model.id, model.revision)
+    info = client.retried(lambda: client.info(api, model.id, model.revision), deadline)
     sizes = {sibling.rfilename: sibling.size or 0 for sibling in info.siblings or []}
     wanted = [*small_files(sizes), *check_safetensors(model.id, sizes)]
     total = sum(sizes[name] for name in wanted)
     place = repo_folder(model, cache) / "blobs"
     ahead = stored(place)
-    with_progress(lambda: take(api, model, wanted, cache), lambda: tell(log, min(total, stored(place) - ahead), total))
+    work = partial(client.retried, lambda: take(api, model, wanted, cache), deadline)
+    with_progress(work, lambda: tell(log, min(total, stored(place) - ahead), total))
     tell(log, total, total)
     return take(api, model, wanted, cache), licence_of(info)
 

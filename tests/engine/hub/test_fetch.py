@@ -39,12 +39,12 @@ def make(place: Path, model: Model, rows: list[dict[str, str]] | None = None) ->
     return run
 
 
-def fetch(run: RunFolder, twin: Twin, token: str | None = None) -> bool:
+def fetch(run: RunFolder, twin: Twin, token: str | None = None, patience_s: float = 5) -> bool:
     """The work of the child, in this process."""
     with pytest.MonkeyPatch.context() as patch:
         for name, value in twin.environment(run.path.parent / "home", token).items():
             patch.setenv(name, value)
-        return work(run.path)
+        return work(run.path, patience_s=patience_s)
 
 
 def reason(run: RunFolder, attempt: str = "fetch-1") -> str:
@@ -112,10 +112,19 @@ def test_what_was_fetched_once_is_enough_when_the_hub_is_away(
     assert (again.model / "model.safetensors").exists()
 
 
-def test_trouble_of_the_hub_is_told_in_words(twin: Twin, bases: dict[str, Path], tmp_path: Path) -> None:
+@pytest.mark.parametrize("pattern", [f"/api/models/{BASE}/revision", "model.safetensors$"])
+def test_passing_trouble_of_the_hub_is_waited_out(
+    twin: Twin, bases: dict[str, Path], tmp_path: Path, pattern: str
+) -> None:
+    run = make(tmp_path, Model(BASE, put_base(twin, bases["causal"])))
+    twin.fail(f"(GET|HEAD) .*{pattern}", 503)
+    assert fetch(run, twin)
+
+
+def test_lasting_trouble_of_the_hub_is_told_in_words(twin: Twin, bases: dict[str, Path], tmp_path: Path) -> None:
     run = make(tmp_path, Model(BASE, put_base(twin, bases["causal"])))
     twin.fail(f"GET /api/models/{BASE}/revision", 503)
-    assert not fetch(run, twin)
+    assert not fetch(run, twin, patience_s=0)
     assert "status 503" in reason(run)
 
 
