@@ -8,6 +8,7 @@ from aiohttp import web
 from prometheus_client import Counter, Gauge, generate_latest
 
 from bot.settings import Settings
+from engine.refusal import Refusal
 
 STALE_S = 30.0
 TICKS = Counter("threadtune_ticks", "Ticks of the scheduler that ended well.", ["tick"])
@@ -48,10 +49,18 @@ async def serve_web(settings: Settings, health: Health) -> AsyncIterator[None]:
     runner = web.AppRunner(_application(settings, health), access_log=None)
     await runner.setup()
     try:
-        await web.TCPSite(runner, settings.http_host, settings.http_port).start()
+        await _listen(runner, settings)
         yield
     finally:
         await runner.cleanup()
+
+
+async def _listen(runner: web.AppRunner, settings: Settings) -> None:
+    try:
+        await web.TCPSite(runner, settings.http_host, settings.http_port).start()
+    except OSError as error:
+        where = f"{settings.http_host}:{settings.http_port}"
+        raise Refusal(f"Nothing can listen on {where}: {error.strerror}. Set HTTP_PORT to a free one.") from None
 
 
 def _application(settings: Settings, health: Health) -> web.Application:
