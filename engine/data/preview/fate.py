@@ -15,6 +15,7 @@ from engine.data.types import Row
 EXACT_ROWS = 5_000
 """Up to here every row is tokenised; above, the tokens are told from the characters of 500 rows."""
 SAMPLED_ROWS = 500
+UNLIMITED = 1 << 40
 
 
 @dataclass(frozen=True)
@@ -29,21 +30,31 @@ class Fate:
     tokens: Mapping[str, int]
 
 
+@dataclass(frozen=True)
+class RowFate:
+    """`size` counts the tokens of one pass over the row, before any cut, `longest` those of its longest text."""
+
+    size: int
+    longest: int
+    is_cut: bool = False
+    is_dropped: bool = False
+
+
 def fate_of(rows: Sequence[Row], plan: Plan, tokenizer: FileTokenizer, max_length: int) -> Fate:
     """Every row of a small file as the training will take it; of a large one an estimate."""
     if len(rows) <= EXACT_ROWS:
         fates = [_fate(plan.row(row), plan.method, tokenizer, max_length) for row in rows]
-        sizes = [size for size, _, _ in fates]
-        dropped = sum(is_dropped for _, _, is_dropped in fates)
-        return _fate_from(sizes, sum(is_cut for _, is_cut, _ in fates), dropped)
+        cut, dropped = sum(fate.is_cut for fate in fates), sum(fate.is_dropped for fate in fates)
+        return _fate_from([fate.size for fate in fates], cut, dropped)
     picked = random.Random(0).sample(range(len(rows)), SAMPLED_ROWS)  # noqa: S311  # a draw that can be repeated
-    lengths = [_characters(row, plan.way) for row in rows]
     fates = [_fate(plan.row(rows[number]), plan.method, tokenizer, max_length) for number in picked]
-    ratio = sum(size for size, _, _ in fates) / max(1, sum(lengths[number] for number in picked))
+    lengths = [_characters(row, plan.way) for row in rows]
+    characters = max(1, sum(lengths[number] for number in picked))
+    ratio, longest = sum(fate.size for fate in fates) / characters, sum(fate.longest for fate in fates) / characters
     sizes = [max(1, round(length * ratio)) for length in lengths]
-    cut = 0 if plan.method in PLAIN_METHODS else sum(size > max_length for size in sizes)
-    dropped = round(sum(is_dropped for _, _, is_dropped in fates) * len(rows) / SAMPLED_ROWS)
-    return _fate_from(sizes, cut, dropped)
+    cut = 0 if plan.method in PLAIN_METHODS else sum(length * longest > max_length for length in lengths)
+    dropped = round(sum(fate.is_dropped for fate in fates) * len(rows) / SAMPLED_ROWS)
+    return _fate_from(sizes, max(0, cut - dropped), dropped)
 
 
 def _characters(row: Row, way: Mapping[str, str]) -> int:
@@ -57,29 +68,24 @@ def _fate_from(sizes: Sequence[int], cut: int, dropped: int) -> Fate:
     return Fate(len(sizes) - dropped, cut, dropped, sizes, tokens)
 
 
-def _fate(row: TrainerRow, method: str, tokenizer: FileTokenizer, max_length: int) -> tuple[int, bool, bool]:
-    """(tokens before any cut, whether it is cut, whether it is dropped) of one row."""
+def _fate(row: TrainerRow, method: str, tokenizer: FileTokenizer, max_length: int) -> RowFate:
     encoded = encode(row, method, tokenizer, max_length)
-    if encoded is None:
-        return _whole_size(row, method, tokenizer), False, True
     if isinstance(encoded, list):
-        return sum(len(piece["input_ids"]) for piece in encoded), False, not encoded
-    is_cut = bool(encoded["is_cut"])
-    return _whole_size(row, method, tokenizer) if is_cut else _size(encoded), is_cut, False
+        size = sum(len(piece["input_ids"]) for piece in encoded)
+        return RowFate(size, size, is_dropped=not encoded)
+    is_cut = encoded is not None and bool(encoded["is_cut"])
+    whole = encode(row, method, tokenizer, UNLIMITED) if encoded is None or is_cut else encoded
+    size, longest = _sizes(whole) if isinstance(whole, dict) else (0, 0)
+    return RowFate(size, longest, is_cut, encoded is None)
 
 
-def _size(encoded: Mapping[str, Any]) -> int:
-    """Tokens that one pass over the row takes: a pair's prompt stands before both answers."""
-    if "prompt_ids" in encoded:
-        return 2 * len(encoded["prompt_ids"]) + len(encoded["chosen_ids"]) + len(encoded["rejected_ids"])
-    return sum(len(ids) for name, ids in encoded.items() if name in ("input_ids", "chosen_ids", "rejected_ids"))
-
-
-def _whole_size(row: TrainerRow, method: str, tokenizer: FileTokenizer) -> int:
-    whole = encode(row, method, tokenizer, 1 << 40)
-    if isinstance(whole, list):
-        return sum(len(piece["input_ids"]) for piece in whole)
-    return _size(whole) if whole is not None else 0
+def _sizes(encoded: Mapping[str, Any]) -> tuple[int, int]:
+    """Tokens of one pass, in which a pair's prompt stands before both answers, and of the longest text in it."""
+    if "chosen_ids" not in encoded:
+        return len(encoded["input_ids"]), len(encoded["input_ids"])
+    prompt = len(encoded.get("prompt_ids", ()))
+    sides = [prompt + len(encoded[f"{side}_ids"]) for side in ("chosen", "rejected")]
+    return sum(sides), max(sides)
 
 
 def encode(

@@ -180,6 +180,16 @@ def test_tokens_of_many_rows_are_told_from_some(models: Mapping[str, Path]) -> N
     assert told["total"] == pytest.approx(exact, rel=0.05)
 
 
+def test_pairs_of_many_rows_are_cut_by_their_longer_text(models: Mapping[str, Path]) -> None:
+    short = {"prompt": "why " * 10, "text": "so " * 10, "rejected_text": "no " * 10}
+    rows = [LONG if number % 10 == 0 else short for number in range(6_000)]
+    way = {"prompt": "prompt", "text": "text", "rejected_text": "rejected_text"}
+    plan = Plan("dpo", Source("a", "", way), {}, False)
+    tokenizer = FileTokenizer(models["plain"])
+    assert fate_of(rows, plan, tokenizer, 100).cut == 600
+    assert fate_of(rows[:100], plan, tokenizer, 100).cut == 10
+
+
 def test_a_template_that_refuses_a_conversation_says_so(models: Mapping[str, Path], tmp_path: Path) -> None:
     folder = tmp_path / "model"
     folder.mkdir()
