@@ -112,14 +112,17 @@ def measuring(model: Any) -> Iterator[None]:
 
 def row_log_probs(model: Any, rows: Sequence[Encoded], batch: int = 8) -> list[tuple[float, int]]:
     """For each row with `input_ids` and `labels`: the sum of its labels' log-probabilities, and how many there are."""
-    results: list[tuple[float, int]] = []
+    results: list[tuple[float, int]] = [(0.0, 0)] * len(rows)
+    by_length = sorted(range(len(rows)), key=lambda index: len(rows[index]["input_ids"]))
     with measuring(model):
         base = model.get_base_model() if is_lora(model) else model
         for start in range(0, len(rows), batch):
-            ids, mask, labels = padded(rows[start : start + batch], base.device)
+            picked = by_length[start : start + batch]
+            ids, mask, labels = padded([rows[index] for index in picked], base.device)
             output = scored_output(base, labels, input_ids=ids, attention_mask=mask)
-            counts = output.label_mask.sum(1).tolist()
-            results.extend(zip(output.log_probs.sum(1).tolist(), counts, strict=True))
+            sums, counts = output.log_probs.sum(1).tolist(), output.label_mask.sum(1).tolist()
+            for index, total, count in zip(picked, sums, counts, strict=True):
+                results[index] = (total, count)
     return results
 
 

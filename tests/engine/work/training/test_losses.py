@@ -46,9 +46,9 @@ def test_row_log_probs_do_not_depend_on_padding(tmp_path: Path) -> None:
     model = AutoModelForCausalLM.from_pretrained(make_causal(tmp_path, ["hello"]))
     short = {"input_ids": [5, 6, 7], "labels": [IGNORED, 6, 7]}
     long = {"input_ids": list(range(5, 40)), "labels": list(range(5, 40))}
-    alone, together = losses.row_log_probs(model, [short]), losses.row_log_probs(model, [short, long])
-    assert together[0][0] == pytest.approx(alone[0][0], abs=1e-4)
-    assert [count for _, count in together] == [2, 34]
+    alone, together = losses.row_log_probs(model, [short]), losses.row_log_probs(model, [long, short], batch=2)
+    assert together[1][0] == pytest.approx(alone[0][0], abs=1e-4)
+    assert [count for _, count in together] == [34, 2]
 
 
 def test_dpo_rewards_are_measured_against_the_base() -> None:
