@@ -29,7 +29,7 @@ class Event:
 
     | kind | data |
     |---|---|
-    | started | `steps` |
+    | started | `steps`, `step` (the one it goes on after, 0 at first) |
     | phase | `phase` (fetching, loading, training, answering, saving, pushing …), `done_bytes`, `total_bytes` |
     | step | `step`, `steps`, `loss`, `learning_rate`, `grad_norm`, `tokens_per_s`, `left_s` |
     | evaluated | metric → number |

@@ -167,6 +167,14 @@ class Run:
     reason: str = ""
     cancel: str = ""
     """Empty, `drop` or `save`: what somebody asked for."""
+    again: str = ""
+    """Why the last child is to be started once more, as a sentence; empty when it is not."""
+    has_less_memory: bool = False
+    """Whether an attempt ran out of memory, so that the next one takes half the batch."""
+    held_at: float = 0.0
+    """Since when a trained model waits for somebody, because its push was refused; 0 while it does not."""
+    of: str = ""
+    """The run that this one goes on with or repeats."""
     queued_at: float = 0.0
     started_at: float = 0.0
     ended_at: float = 0.0

@@ -1,7 +1,8 @@
 """How a run lives: what each event, each end of a child and each wish of a person makes of it. Pure.
 
 queued → running → trained → pushing → succeeded | failed | cancelled; a run without a target repo succeeds once it
-is trained. Applying the same event twice is the same as applying it once.
+is trained. A child that dies without a word is started again; a push that is refused goes back to trained and waits.
+Applying the same event twice is the same as applying it once.
 """
 
 import math
@@ -17,8 +18,11 @@ from engine.jobs import Progress, Result, Run, Status
 
 MOST_LOSSES = 60
 MOST_NOTICES = 20
+MOST_TRIES = 3
+"""How often a child that dies without a word is started in all. What it says itself is believed at once."""
 
 WORK = {"fetch": "The download of the base model", "train": "The training", "push": "The upload to the Hub"}
+RESTARTED = {"fetch": "The download was restarted", "train": "Restarted", "push": "The upload was restarted"}
 KEPT = "The trained model is kept here."
 SMALLER = "try a smaller batch_size or max_length"
 
@@ -28,25 +32,34 @@ def kind_of(attempt: str) -> str:
     return attempt.rpartition("-")[0]
 
 
+def number_of(attempt: str) -> int:
+    """2 for `train-2`."""
+    return int(attempt.rpartition("-")[2])
+
+
 def next_step(run: Run) -> str:
     """Which child to start once the last one is gone: `fetch`, `train`, `push`, or empty for none."""
     if run.cancel or run.status.is_over:
         return ""
+    if run.again:
+        return kind_of(run.attempt)
     if run.status is Status.queued:
         return "fetch"
     if run.status is Status.running and run.done == "fetch" and kind_of(run.attempt) == "fetch":
         return "train"
-    return "push" if run.status is Status.trained and run.spec.target.repo else ""
+    is_due = run.status is Status.trained and run.spec.target.repo and not run.held_at
+    return "push" if is_due else ""
 
 
 def begin(run: Run, attempt: str, now: float) -> Run:
     """The run as a new attempt starts on it."""
     status = Status.pushing if kind_of(attempt) == "push" else Status.running
     progress = replace(run.progress, phase="", done_bytes=0, total_bytes=0, left_s=None)
-    if kind_of(attempt) == "train":
+    if kind_of(attempt) == "train" and number_of(attempt) == 1:
         progress = Progress(notices=run.progress.notices)
     started_at = run.started_at or now
-    return replace(run, status=status, attempt=attempt, cursor=0, progress=progress, started_at=started_at)
+    run = replace(run, status=status, attempt=attempt, cursor=0, progress=progress, started_at=started_at)
+    return replace(run, again="", reason="")
 
 
 def apply(run: Run, event: Event, now: float) -> Run:
@@ -61,11 +74,38 @@ def apply(run: Run, event: Event, now: float) -> Run:
 def ended(run: Run, phase: Phase, now: float) -> Run:
     """The run after its child ended, if the child did not say itself how."""
     kind = kind_of(run.attempt)
-    if run.status.is_over or phase.name not in ("exited", "lost") or run.done == kind:
+    has_said = run.status.is_over or run.done == kind or bool(run.again) or bool(run.held_at)
+    if has_said or phase.name not in ("exited", "lost"):
         return run
     if run.cancel:
         return cancelled(run, now)
-    return failed(run, _how_it_ended(kind, phase), now)
+    return again(run, _how_it_ended(kind, phase), now)
+
+
+def again(run: Run, reason: str, now: float) -> Run:
+    """The run whose child is to be started once more; failed with `reason` after the last try."""
+    if number_of(run.attempt) < MOST_TRIES:
+        return replace(run, again=reason)
+    reason = f"{reason} That was try {number_of(run.attempt)}; there are {MOST_TRIES}."
+    return held(run, reason, now) if kind_of(run.attempt) == "push" else failed(run, reason, now)
+
+
+def held(run: Run, reason: str, now: float) -> Run:
+    """The run whose model could not be pushed: it waits, trained, for somebody who mends that."""
+    return replace(run, status=Status.trained, reason=f"{reason} {KEPT}", held_at=now)
+
+
+def woken(run: Run) -> Run:
+    """The run as somebody wants its model pushed now."""
+    return replace(run, reason="", held_at=0.0) if run.status is Status.trained else run
+
+
+def expired(run: Run, now: float, keep_s: float) -> Run:
+    """The run, failed if it was held for longer than `keep_s`."""
+    if not run.held_at or run.status.is_over or now < run.held_at + keep_s:
+        return run
+    said = run.reason.removesuffix(KEPT).strip()
+    return failed(run, f"{said} It waited for {keep_s / 86400:.0f} days.", now)
 
 
 def cancelled(run: Run, now: float) -> Run:
@@ -100,7 +140,16 @@ Data = Mapping[str, Any]
 
 
 def _started(run: Run, data: Data, now: float) -> Run:
-    return replace(run, progress=replace(run.progress, steps=_whole(data.get("steps"), run.progress.steps)))
+    step = data.get("step")
+    progress = replace(run.progress, steps=_whole(data.get("steps"), run.progress.steps))
+    if kind_of(run.attempt) == "train" and isinstance(step, int):
+        progress = replace(progress, step=step)
+    run = replace(run, progress=progress)
+    number = number_of(run.attempt)
+    if number == 1 and not progress.step:
+        return run
+    where = f" from step {progress.step}" if kind_of(run.attempt) == "train" else ""
+    return _with_notice(run, f"{RESTARTED[kind_of(run.attempt)]}{where}, try {number} of {MOST_TRIES}.")
 
 
 def _phase(run: Run, data: Data, now: float) -> Run:
@@ -165,14 +214,24 @@ def _stopped(run: Run, data: Data, now: float) -> Run:
     kind = kind_of(run.attempt)
     if not run.cancel:
         where = f" at step {step} of {steps}" if kind == "train" else ""
-        return failed(run, f"{WORK[kind]} was stopped from outside{where}.", now)
+        return again(run, f"{WORK[kind]} was stopped from outside{where}.", now)
     ended = cancelled(run, now)
     saved = " The model as it was then is kept here." if run.cancel == "save" and kind == "train" else ""
     return replace(ended, reason=ended.reason + saved)
 
 
 def _failed(run: Run, data: Data, now: float) -> Run:
-    return failed(run, str(data.get("reason") or f"{WORK[kind_of(run.attempt)]} failed."), now)
+    reason = str(data.get("reason") or f"{WORK[kind_of(run.attempt)]} failed.")
+    if data.get("code") == "memory" and can_halve(run):
+        return again(replace(run, has_less_memory=True), reason, now)
+    return held(run, reason, now) if kind_of(run.attempt) == "push" else failed(run, reason, now)
+
+
+def can_halve(run: Run) -> bool:
+    """Whether a training that ran out of memory may be tried with half the batch: once, and not with a batch of one."""
+    batch = run.spec.parameters.get("batch_size", 0)
+    is_training = kind_of(run.attempt) == "train"
+    return is_training and not run.has_less_memory and not run.cancel and isinstance(batch, int) and batch > 1
 
 
 def _finished(run: Run, data: Data, now: float) -> Run:

@@ -48,9 +48,15 @@ def _state(run: Run, position: int) -> Iterable[str]:
     yield subject(run)
     if run.status == Status.queued:
         yield "It is next." if position <= 1 else f"{position - 1} before it in the queue."
+    if run.of:
+        yield f"It goes back to run {run.of}."
     if run.reason:
         yield run.reason
+    if run.held_at and not run.status.is_over:
+        yield f"Once that is mended: `/finetune push {run.id}`."
     yield from run.progress.notices
+    if run.again and not run.status.is_over:
+        yield f"{run.again} It is started again."
 
 
 def _facts(run: Run, now: float) -> Iterable[tuple[str, str]]:

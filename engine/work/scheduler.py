@@ -30,6 +30,8 @@ log = structlog.get_logger()
 
 Link = Callable[[Run, RunFolder], None]
 
+KEEP_S = 7 * 86400.0
+"""How long a model whose push was refused waits for somebody."""
 LINGER_S = 60.0
 """How long a child may still run after its last word before it is stopped."""
 
@@ -49,12 +51,14 @@ class Scheduler:
         root: Path,
         link: Link,
         interval_s: float = 0.5,
+        keep_s: float = KEEP_S,
     ) -> None:
         self.database = database
         self.executor = executor
         self.our_side = our_side
         self.root = root
         self.link = link
+        self.keep_s = keep_s
         self.ticked_at = 0.0
         self._ticking = asyncio.Lock()
         self._submitted: set[Handle] = set()
@@ -148,6 +152,9 @@ class Scheduler:
         if run.cancel:
             await self.database.write(end_cancelled, run.id, now)
             return None
+        if life.expired(run, now, self.keep_s) != run:
+            await self.database.write(expire, run.id, now, self.keep_s)
+            return None
         kind = life.next_step(run)
         if not kind or not self._has_room(kind, outstanding):
             return None
@@ -234,6 +241,10 @@ def end_cancelled(db: Connection, run_id: str, now: float) -> None:
     run = known(db, run_id)
     if run.cancel and not run.status.is_over:
         store.save_run(db, life.cancelled(run, now))
+
+
+def expire(db: Connection, run_id: str, now: float, keep_s: float) -> None:
+    store.save_run(db, life.expired(known(db, run_id), now, keep_s))
 
 
 def give_up(db: Connection, run_id: str, reason: str, now: float) -> None:

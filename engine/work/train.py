@@ -18,6 +18,8 @@ from engine.folder import RunFolder
 from engine.jobs import Answer
 from engine.plan.parameters import complete
 from engine.work.plot import draw
+from engine.work.training.checkpoints import step_of
+from engine.work.training.resume import checkpoint_to_resume, history, smaller
 from engine.work.training.task import Failure, Task, Work, explain, is_out_of_memory
 
 
@@ -50,14 +52,16 @@ def carry_out(task: Task) -> bool:
     """Load, measure and ask the base, train, measure, save, load what was saved and ask it: in this order."""
     quieten()
     task.report("phase", phase="loading")
+    task = smaller(task)
+    checkpoint = checkpoint_to_resume(task)
     work: Work = import_module(f"engine.methods.{task.spec.method}").prepare(task)
-    watch = watched(task, work)
+    watch = watched(task, work, step_of(checkpoint))
     metrics = {f"base_{name}": value for name, value in evaluate(task, work, 0).items()}
     task.report("phase", phase="answering")
     before = work.answer(work.trainer.model)
     started = time.monotonic()
     task.report("phase", phase="training")
-    work.trainer.train()
+    work.trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
     train_s = time.monotonic() - started
     if watch.stop == "drop":
         return stopped(task, work)
@@ -72,7 +76,7 @@ def carry_out(task: Task) -> bool:
         asdict(Answer(question.shown, base, tuned, question.expected))
         for question, base, tuned in zip(work.questions, before, after, strict=True)
     ]
-    draw(read_events(task.log.path), task.attempt.folder / "loss.png", f"{task.spec.method} on {task.spec.model.id}")
+    draw(history(task), task.attempt.folder / "loss.png", f"{task.spec.method} on {task.spec.model.id}")
     task.report(
         "finished",
         metrics={name: round(value, 6) for name, value in metrics.items()},
@@ -94,8 +98,8 @@ def quieten() -> None:
     datasets.disable_progress_bars()
 
 
-def watched(task: Task, work: Work) -> Any:
-    """Put the watch on the trainer, and say how many steps there will be."""
+def watched(task: Task, work: Work, step: int) -> Any:
+    """Put the watch on the trainer, and say how many steps there will be, and after which one it begins."""
     from transformers import PrinterCallback
 
     from engine.work.training.loop import CountingCollator, Watch, planned_steps
@@ -105,7 +109,7 @@ def watched(task: Task, work: Work) -> Any:
     work.trainer.remove_callback(PrinterCallback)
     watch = Watch(task, collator)
     work.trainer.add_callback(watch)
-    task.report("started", steps=planned_steps(task, len(work.trainer.train_dataset)))
+    task.report("started", step=step, steps=planned_steps(task, len(work.trainer.train_dataset)))
     return watch
 
 

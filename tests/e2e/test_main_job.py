@@ -1,7 +1,9 @@
 """The main job from the outside: a file is dropped, a model comes back, and nothing that goes wrong is lost."""
 
+import asyncio
 import json
 import os
+import re
 import signal
 from collections.abc import Iterator
 from pathlib import Path
@@ -9,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from bot.settings import Settings
+from engine.events import read_events
 from engine.hub.client import connect
 from tests.e2e.house import ANN, TEAM, THREAD, house, hub, settings, trainers
 
@@ -70,17 +73,42 @@ async def test_two_clicks_train_once(chosen: Settings) -> None:
         assert "cancelled" in (await room.ends()).title
 
 
-async def test_a_killed_training_says_why_and_the_bot_lives_on(chosen: Settings) -> None:
+async def test_a_training_killed_each_time_says_why_and_the_bot_lives_on(chosen: Settings) -> None:
     async with house(chosen) as room:
         await room.drops("facts.csv", FACTS)
         room.presses(await room.plans("sft max_steps=5000 max_length=64 valid=off"), "Start")
-        await room.sees(lambda message: message.key == "run/1/live" and "Step" in dict(message.fields), 120)
-        (trainer,) = trainers(chosen.runs)
-        os.kill(trainer, signal.SIGKILL)
+        for attempt in (1, 2, 3):
+            await steps_of(chosen, attempt)
+            (trainer,) = trainers(chosen.runs)
+            os.kill(trainer, signal.SIGKILL)
         final = await room.ends()
         assert final.title == "Run 1 failed"
         assert "killed" in final.text and "memory" in final.text
+        (live,) = [message for message in room.all(THREAD) if message.key == "run/1/live"]
+        assert "Restarted from step 0, try 3 of 3." in live.text
         assert "ready for" in (await room.drops("again.csv", FACTS + '"one more"\n')).title
+
+
+async def test_a_training_killed_once_goes_on_from_its_checkpoint_to_one_model(chosen: Settings) -> None:
+    async with house(chosen) as room:
+        await room.drops("facts.csv", FACTS)
+        room.presses(await room.plans("sft max_steps=120 save_steps=10 max_length=64 valid=off"), "Start")
+        await steps_of(chosen, 1, "checkpoint")
+        (trainer,) = trainers(chosen.runs)
+        os.kill(trainer, signal.SIGKILL)
+        final = await room.ends()
+        assert final.title == "Run 1 succeeded"
+        (live,) = [message for message in room.all(THREAD) if message.key == "run/1/live"]
+        assert re.search(r"Restarted from step \d*0, try 2 of 3\.", live.text)
+        assert "from step 0," not in live.text
+
+
+async def steps_of(chosen: Settings, attempt: int, kind: str = "step") -> None:
+    """Return once that attempt of run 1 has reported such an event."""
+    events = chosen.runs / "1" / "attempts" / f"train-{attempt}" / "events.jsonl"
+    async with asyncio.timeout(120):
+        while not any(event.kind == kind for event in read_events(events)):  # noqa: ASYNC110
+            await asyncio.sleep(0.02)
 
 
 async def test_a_loss_that_is_no_number_ends_the_run_with_its_reason(chosen: Settings) -> None:

@@ -135,9 +135,41 @@ def test_a_child_says_itself_why_it_failed() -> None:
     assert (run.status, run.reason, run.ended_at) == (Status.failed, "Row 3 has no text.", 9.0)
 
 
-def test_a_refused_push_fails_and_says_that_the_model_is_kept() -> None:
+def test_a_refused_push_waits_with_its_reason_until_somebody_wakes_it_or_its_days_are_over() -> None:
     run = after(pushing(), "failed", reason="The Hub refused the token.", code="hub")
-    assert (run.status, run.reason) == (Status.failed, "The Hub refused the token. The trained model is kept here.")
+    assert (run.status, run.reason) == (Status.trained, "The Hub refused the token. The trained model is kept here.")
+    assert life.next_step(run) == ""
+    woken = life.woken(run)
+    assert (woken.status, woken.reason, life.next_step(woken)) == (Status.trained, "", "push")
+    assert life.expired(run, 9.0 + 7 * 86400 - 1, 7 * 86400) == run
+    over = life.expired(run, 9.0 + 7 * 86400, 7 * 86400)
+    assert over.status is Status.failed
+    assert over.reason == "The Hub refused the token. It waited for 7 days. The trained model is kept here."
+
+
+def test_a_training_out_of_memory_is_tried_once_with_half_the_batch() -> None:
+    run = training(replace(SPEC, parameters={"batch_size": 4}))
+    run = after(after(run, "out_of_memory", step=3), "failed", reason="Too big.", code="memory")
+    assert (run.status, run.again, life.next_step(run)) == (Status.running, "Too big.", "train")
+    run = life.begin(run, "train-2", 5.0)
+    run = after(run, "failed", reason="Too big.", code="memory")
+    assert (run.status, run.reason) == (Status.failed, "Too big.")
+
+
+def test_a_batch_of_one_that_is_too_big_fails_at_once() -> None:
+    run = training(replace(SPEC, parameters={"batch_size": 1}))
+    assert after(run, "failed", reason="Too big.", code="memory").status is Status.failed
+
+
+def test_a_loss_that_is_no_number_is_never_tried_again() -> None:
+    assert after(training(), "failed", reason="NaN.", code="nan").status is Status.failed
+
+
+def test_a_restarted_training_says_from_where_and_which_try_it_is() -> None:
+    run = life.begin(life.ended(training(), Phase("exited", -9), 4.0), "train-2", 5.0)
+    run = after(run, "started", step=120, steps=600)
+    assert run.progress.notices == ("Restarted from step 120, try 2 of 3.",)
+    assert (run.progress.step, run.progress.steps, run.again) == (120, 600, "")
 
 
 def test_a_stop_that_somebody_asked_for_cancels() -> None:
@@ -148,9 +180,10 @@ def test_a_stop_that_somebody_asked_for_cancels() -> None:
     assert run.reason == "Cancelled at step 7 of 60."
 
 
-def test_a_stop_that_nobody_asked_for_fails() -> None:
+def test_a_stop_that_nobody_asked_for_is_started_again() -> None:
     run = after(training(), "stopped", step=7, steps=60)
-    assert (run.status, run.reason) == (Status.failed, "The training was stopped from outside at step 7 of 60.")
+    assert (run.status, run.again) == (Status.running, "The training was stopped from outside at step 7 of 60.")
+    assert life.next_step(run) == "train"
 
 
 def test_a_finish_that_comes_before_the_wish_is_heard_wins() -> None:
@@ -180,16 +213,23 @@ ENDS = [
     ("train", Phase("lost", None, "the machine restarted"), "The training was lost: the machine restarted."),
     ("train", Phase("lost"), "The training was lost: it vanished without a word."),
     ("fetch", Phase("exited", 1), "The download of the base model ended with exit code 1; its log says more."),
-    ("push", Phase("exited", -9), "The upload to the Hub was killed by the system, most often out of memory. "
-     "The trained model is kept here."),
+    ("push", Phase("exited", -9), "The upload to the Hub was killed by the system, most often out of memory."),
 ]  # fmt: skip
 
 
 @pytest.mark.parametrize(("kind", "phase", "reason"), ENDS)
-def test_a_child_that_died_fails_the_run_with_its_reason(kind: str, phase: Phase, reason: str) -> None:
+def test_a_child_that_died_is_tried_three_times_and_then_the_reason_is_said(
+    kind: str, phase: Phase, reason: str
+) -> None:
     run = {"fetch": fetching, "train": training, "push": pushing}[kind]()
+    for number in (2, 3):
+        run = life.ended(run, phase, 9.0)
+        assert (run.status.is_over, run.again, life.next_step(run)) == (False, reason, kind)
+        assert life.ended(run, phase, 9.0) == run
+        run = life.begin(run, f"{kind}-{number}", 9.0)
     dead = life.ended(run, phase, 9.0)
-    assert (dead.status, dead.reason, dead.ended_at) == (Status.failed, reason, 9.0)
+    assert dead.reason.startswith(f"{reason} That was try 3; there are 3.")
+    assert dead.status is (Status.trained if kind == "push" else Status.failed)
 
 
 @pytest.mark.parametrize("name", ["pending", "running", "unknown"])
@@ -272,7 +312,7 @@ def test_another_run_or_attempt_or_an_old_number_is_not_heard(run: Run, one: Eve
 def test_a_new_training_begins_with_no_steps_and_a_push_keeps_them() -> None:
     run = after(training(), "step", step=3, steps=9, loss=1.0)
     run = after(run, "warning", text="a notice")
-    again = life.begin(run, "train-2", 4.0)
+    again = life.begin(run, "train-1", 4.0)
     assert (again.progress.step, again.progress.losses, again.progress.notices) == (0, (), ("a notice",))
     push = life.begin(after(run, "finished"), "push-1", 4.0)
     assert (push.progress.step, push.progress.steps, push.progress.losses) == (3, 9, (1.0,))

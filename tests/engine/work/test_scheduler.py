@@ -140,16 +140,40 @@ async def test_a_child_that_lingers_after_its_last_word_is_stopped(house: House)
         (Phase("exited", 0), "The training stopped without saying that it was done."),
     ],
 )
-async def test_a_training_that_dies_fails_with_its_reason_and_the_next_run_starts(
+async def test_a_training_that_dies_each_time_fails_with_its_reason_and_the_next_run_starts(
     house: House, phase: Phase, reason: str
 ) -> None:
     await house.until_training()
     await house.queue()
-    house.child("train-1").phase = phase
+    for number in (1, 2):
+        house.child(f"train-{number}").phase = phase
+        run = await house.tick(2)
+        assert (run.status, run.attempt) == (Status.running, f"train-{number + 1}")
+    house.child("train-3").phase = phase
     run = await house.tick()
-    assert (run.status, run.reason) == (Status.failed, reason)
+    assert (run.status, run.reason) == (Status.failed, f"{reason} That was try 3; there are 3.")
     await house.tick()
     assert house.ours.submits == ["1/fetch-1", "2/fetch-1"]
+
+
+async def test_a_training_that_dies_once_is_started_again_and_succeeds(house: House) -> None:
+    await house.until_training()
+    house.child("train-1").lose()
+    assert (await house.tick(2)).attempt == "train-2"
+    assert (await house.finish("train-2")).attempt == "push-1"
+    assert (await house.finish("push-1", repo="team/name")).status is Status.succeeded
+    assert house.trainer.submits == ["1/train-1", "1/train-2"]
+
+
+async def test_a_refused_push_waits_and_is_given_up_after_its_days(house: House) -> None:
+    await house.until_training()
+    await house.finish("train-1")
+    house.child("push-1").say("failed", reason="The Hub refused the token.", code="hub")
+    house.child("push-1").end(1)
+    run = await house.tick(3)
+    assert (run.status, len(house.ours.submits)) == (Status.trained, 2)
+    house.now += 7 * 86400
+    assert (await house.tick()).status is Status.failed
 
 
 async def test_the_last_words_of_a_child_that_died_are_heard(house: House) -> None:

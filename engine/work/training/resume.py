@@ -1,0 +1,67 @@
+"""A training that was cut off: where it goes on, with which batch, and what people are told of it."""
+
+import math
+import os
+import shutil
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+
+from engine.events import Event, read_events
+from engine.jobs import Attempt, Value
+from engine.work.training.checkpoints import drop_damaged, last_good, step_of
+from engine.work.training.task import Task
+
+
+def earlier(attempt: Attempt) -> list[list[Event]]:
+    """What each attempt before this one reported, oldest first."""
+    folders = (replace(attempt, number=number).folder for number in range(1, attempt.number))
+    return [read_events(folder / "events.jsonl") for folder in folders]
+
+
+def smaller(task: Task) -> Task:
+    """The task with half the batch and twice the accumulation, if an earlier attempt ran out of memory.
+
+    The effective batch stays what was agreed, so that steps and checkpoints mean the same.
+    """
+    has_run_out = any(event.kind == "out_of_memory" for events in earlier(task.attempt) for event in events)
+    if not has_run_out or task.whole("batch_size") < 2:
+        return task
+    halved = halve(task.settings)
+    words = f"batch_size={halved['batch_size']} gradient_accumulation={halved['gradient_accumulation']}"
+    task.report("warning", text=f"The memory was not enough, so this try takes {words}.")
+    return replace(task, settings=halved)
+
+
+def halve(settings: Mapping[str, Value]) -> dict[str, Value]:
+    batch, accumulation = int(settings["batch_size"]) // 2, int(settings["gradient_accumulation"]) * 2
+    return {**settings, "batch_size": batch, "gradient_accumulation": accumulation}
+
+
+def checkpoint_to_resume(task: Task) -> Path | None:
+    """The last good checkpoint of the attempts before this one; damaged ones are removed and told.
+
+    None begins anew: for a first attempt without anything to go on from, and after one that finished.
+    """
+    if any(events and events[-1].kind == "finished" for events in earlier(task.attempt)):
+        shutil.rmtree(task.folder.checkpoints, ignore_errors=True)
+        return None
+    is_first_rank = os.environ.get("RANK", "0") == "0"
+    damaged = drop_damaged(task.folder.checkpoints) if is_first_rank else []
+    good = last_good(task.folder.checkpoints)
+    if damaged:
+        then = f"the one of step {step_of(good)} is taken" if good else "the training begins anew"
+        steps = ", ".join(str(step) for step in damaged)
+        task.report("warning", text=f"The checkpoint of step {steps} was not whole: {then}.")
+    return good
+
+
+def history(task: Task) -> list[Event]:
+    """The steps of all attempts as one training, each up to where the next one went on, and what else this one said."""
+    own = read_events(task.log.path)
+    kept: list[Event] = []
+    for events in [*earlier(task.attempt), own]:
+        steps = [event for event in events if event.kind == "step"]
+        first = steps[0].data["step"] if steps else math.inf
+        kept = [event for event in kept if event.data["step"] < first] + steps
+    return kept + [event for event in own if event.kind != "step"]
