@@ -29,7 +29,8 @@ def draw(events: Sequence[Event], target: Path, title: str = "") -> None:
         axes.plot(*columns(losses), color=ACCENT, alpha=0.3, linewidth=1)
         axes.plot(*columns(smooth(losses)), color=ACCENT, linewidth=2, label="training loss")
     if held_out:
-        axes.plot(*columns(held_out), color=HELD_OUT, marker="o", linestyle="--", linewidth=1, label="held-out loss")
+        line = "--" if len(held_out) > 2 else "none"  # two points are no curve
+        axes.plot(*columns(held_out), color=HELD_OUT, marker="o", linestyle=line, linewidth=1, label="held-out loss")
     axes.set_title(title or "Loss", loc="left", color=INK, fontsize=11)
     axes.set_xlabel("step", color=INK)
     axes.xaxis.get_major_locator().set_params(integer=True)
