@@ -49,8 +49,8 @@ async def _report(context: Context, incoming: Incoming, key: str, found: Report,
 
 
 async def _first_preview(context: Context, found: Report) -> Preview | None:
-    """What a run of the first method that fits would be; a report stands without it."""
-    usable = [method for method, fit in found.methods.items() if fit.usable]
+    """What a run of the method that fits best would be; a report stands without it."""
+    usable = words.best_first(found)
     if not usable:
         return None
     try:

@@ -25,7 +25,7 @@ def unreadable(key: str, name: str, why: str) -> Message:
 
 def report(key: str, found: Report, preview: Preview | None) -> Message:
     """The answer to a file: its issues by group, and a preview where some method can use it."""
-    usable = tuple(method for method, fit in found.methods.items() if fit.usable)
+    usable = best_first(found)
     return Message(
         key,
         _verdict(found, usable),
@@ -35,6 +35,12 @@ def report(key: str, found: Report, preview: Preview | None) -> Message:
         code=_samples(preview.samples) if preview else "",
         buttons=(*_fix_buttons(found), *_method_buttons(found, usable)),
     )
+
+
+def best_first(found: Report) -> tuple[str, ...]:
+    """The methods that can use the file; the one that uses most of its columns first."""
+    usable = (method for method, fit in found.methods.items() if fit.usable)
+    return tuple(sorted(usable, key=lambda method: -len(NEEDS[method])))
 
 
 def _title(found: Report, usable: Sequence[str]) -> str:
@@ -152,7 +158,9 @@ def _fix_buttons(found: Report) -> Iterable[Button]:
 
 
 def _method_buttons(found: Report, usable: Sequence[str]) -> Iterable[Button]:
-    return (Button(f"Plan {method}", f"plan:{short(found.sha256)}:{method}") for method in usable)
+    for method in usable:
+        style = "primary" if method == usable[0] else ""
+        yield Button(f"Plan {method}", f"plan:{short(found.sha256)}:{method}", style)
 
 
 def short(sha256: str) -> str:
@@ -174,7 +182,7 @@ def _marked(sample: Sample) -> str:
     for start, end in sample.trained:
         text += f"{sample.text[at:start]}⟦{sample.text[start:end]}⟧"
         at = end
-    text += sample.text[at:]
+    text = (text + sample.text[at:]).rstrip("\n")
     return text if len(text) <= MAX_SAMPLE else text[:MAX_SAMPLE] + f" … ({len(sample.text):,} characters)"
 
 

@@ -3,6 +3,7 @@
 import io
 import re
 import sys
+import time
 import unicodedata
 from pathlib import Path
 
@@ -16,6 +17,7 @@ from rich.text import Text
 from bot.chat import Button, Message, Table
 
 WIDTH = 110
+NEWS_S = 10.0
 
 
 class Screen:
@@ -29,6 +31,7 @@ class Screen:
         self.pace_s = 0.25 if self.can_edit else 1.0
         self.live: Live | None = None
         self.last = ""
+        self.told_at = time.monotonic()
         self.titles: dict[str, str] = {}
         self.shown: dict[str, RenderableType] = {}
 
@@ -38,9 +41,14 @@ class Screen:
             self._post(message_id, box)
         elif self.live and self.last == message_id:
             self.live.update(box, refresh=True)
-        elif self.titles.get(message_id) != message.title:
+        elif self.titles.get(message_id) != message.title or self._is_news_due():
             self.console.print(_line(message), style="dim")
+            self.told_at = time.monotonic()
         self.titles[message_id] = message.title
+
+    def _is_news_due(self) -> bool:
+        """Somebody who types sees a living message move now and then; a file or a pipe gets a line per phase."""
+        return self.console.is_terminal and time.monotonic() - self.told_at > NEWS_S
 
     def note(self, words: str) -> None:
         """A line that is no message: what the person does, or what goes on around the chat."""
