@@ -73,6 +73,7 @@ async def _play(chosen: Settings, screen: Screen, method: str) -> int:
         await listening
     record = _record(chosen, console, run)
     screen.picture(chosen.data / "conversation.svg")
+    screen.picture(chosen.data / "short.svg", _essence(console))
     (chosen.data / "demo.json").write_text(json.dumps(record, indent=2, ensure_ascii=False))
     screen.note(f"The record of this conversation: {chosen.data / 'demo.json'}. `make hub` shows the models.")
     if chosen.hf_namespace == "local":
@@ -144,6 +145,14 @@ class _Person:
             raise Refusal(
                 f"No answer for {timeout_s:g} s; the last one was “{words}”. {DATA}/bot.log has more."
             ) from None
+
+
+def _essence(console: Console) -> set[str]:
+    """What a picture of the conversation needs: the mistakes, the request, the run and its end."""
+    ends = ("console/1/report", "/live", "/final", "/card")
+    messages = {posted.id for posted in console.posted.values() if posted.message.key.endswith(ends)}
+    notes = {name for name in console.screen.shown if "broken.csv" in name or "file=" in name or "Start" in name}
+    return messages | notes
 
 
 def _record(chosen: Settings, console: Console, run: Run) -> dict[str, object]:

@@ -5,6 +5,7 @@ import re
 import sys
 import time
 import unicodedata
+from collections.abc import Collection
 from pathlib import Path
 
 from rich._export_format import CONSOLE_SVG_FORMAT
@@ -53,8 +54,7 @@ class Screen:
     def note(self, words: str) -> None:
         """A line that is no message: what the person does, or what goes on around the chat."""
         self.settle()
-        note = Text(words, style="cyan")
-        self.shown[f"note {len(self.shown)}"] = note
+        self.shown[words] = note = Text(words, style="cyan")
         self.console.print(note)
 
     def settle(self) -> None:
@@ -63,11 +63,15 @@ class Screen:
             self.live.stop()
             self.live = None
 
-    def picture(self, path: Path) -> None:
-        """Everything as it now stands, as an SVG: each message once, where it was posted."""
+    def picture(self, path: Path, names: Collection[str] = ()) -> None:
+        """What was shown as it now stands, as an SVG: each message once, where it was posted.
+
+        `names` are message ids and notes to show; everything if there are none.
+        """
         paper = Console(record=True, file=io.StringIO(), width=WIDTH, force_terminal=True, color_system="truecolor")
-        for shown in self.shown.values():
-            paper.print(shown)
+        for name, shown in self.shown.items():
+            if not names or name in names:
+                paper.print(shown)
         svg = paper.export_svg(title="threadtune", code_format=_without_fonts(CONSOLE_SVG_FORMAT))
         path.write_text(svg, encoding="utf-8")
 
