@@ -83,7 +83,7 @@ def convert(path: Path, out: Path) -> list[Change]:
         encoding = "utf-16-be"
     with open_bytes(path) as file, out.open("wb") as target:
         if encoding:
-            text = file.read().decode(encoding)
+            text = _decoded(file.read(), encoding)
             target.write(text.removeprefix("\ufeff").encode())
             return [Change(None, f"The file was {encoding.upper()} and is UTF-8 now.")]
         changes = []
@@ -93,6 +93,14 @@ def convert(path: Path, out: Path) -> list[Change]:
             if name:
                 changes.append(Change(number, f"{name} became UTF-8: {shown(line.decode().strip(), 60)}"))
     return changes
+
+
+def _decoded(raw: bytes, encoding: str) -> str:
+    try:
+        return raw.decode(encoding)
+    except UnicodeDecodeError as error:
+        words = f"The file looks like {encoding.upper()}, but breaks off at byte {error.start + 1:,}; save it as UTF-8."
+        raise Refusal(words, "file") from None
 
 
 def _utf8(raw: bytes) -> tuple[str, bytes]:
@@ -225,11 +233,13 @@ def _copy(lines: Iterator[bytes], reading: Reading, mending: _Mending, target: B
     mending.say_renames()
     at = 0
     if isinstance(reading.source, CsvReading) and mending.renames:
-        at = reading.source.header_lines[1]
-        raw = b"".join(itertools.islice(lines, at))
+        first, at = reading.source.header_lines
+        target.writelines(itertools.islice(lines, first - 1))
+        raw = b"".join(itertools.islice(lines, at - first + 1))
         bare = without_bom(raw)
-        row = _changed_row(bare.decode(), list(reading.columns), list(mending.columns), reading.shape.delimiter)
-        target.write(raw[: len(raw) - len(bare)] + row.encode())
+        text = bare.decode(errors="surrogateescape")
+        row = _changed_row(text, list(reading.columns), list(mending.columns), reading.shape.delimiter)
+        target.write(raw[: len(raw) - len(bare)] + row.encode(errors="surrogateescape"))
     for record in reading.rows:
         first, last = record.line or 1, record.last or 1
         target.writelines(itertools.islice(lines, first - 1 - at))

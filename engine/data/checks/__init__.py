@@ -176,7 +176,7 @@ class _Check:
         if blank := self.reading.blank_lines:
             self.findings.add("blank_line", f"Blank lines were skipped: {blank}.")
         if not self.bad_rows and not self.findings.has_file_errors:
-            self.findings.add("no_rows", "There is a header but no row under it.", line=1)
+            self.findings.add("no_rows", "There is a header but no row under it.", line=self.reading.first_line)
         elif 0 < self.bad_rows.total() < FEW_ROWS:
             rows = self.bad_rows.total()
             words = f"Only {rows} row{'s' * (rows > 1)}: it trains, but expect little from so few."

@@ -72,7 +72,10 @@ def _reading(shape: Shape, source: Source, rows: Iterator[Record] | None = None)
         columns = tuple(dict.fromkeys(key for record in first for key in record.cells))
     else:
         columns = source.columns
-    line = 1 if isinstance(source, CsvReading) else next((record.line for record in first), None)
+    if isinstance(source, CsvReading):
+        line: int | None = source.header_lines[0]
+    else:
+        line = next((record.line for record in first), None)
     return Reading(shape, columns, _lists_in(first), line, itertools.chain(first, rows), source)
 
 

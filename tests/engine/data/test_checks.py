@@ -287,6 +287,11 @@ def test_names_in_another_case_are_renamed_to_the_nearest_ones(tmp_path: Path) -
     assert {issue.fix for issue in issues if issue.severity == "error"} == {"rename_columns"}
 
 
+def test_a_header_under_blank_lines_is_named_by_its_own_line(tmp_path: Path) -> None:
+    issues = found(tmp_path, "a.csv", b"\n\nprompt,Text\na,b\n")
+    assert [(issue.code, issue.line) for issue in issues if issue.severity == "error"] == [("misspelt_column", 3)]
+
+
 def test_one_object_over_several_lines_is_said_to_be_one(tmp_path: Path) -> None:
     issues = found(tmp_path, "a.json", b'{\n "text": "a"\n}\n')
     assert [(issue.code, issue.line) for issue in issues] == [("bad_json", 1)]

@@ -74,6 +74,27 @@ def test_without_conversion_no_byte_of_a_faulty_line_changes(tmp_path: Path) -> 
     assert out.read_bytes() == b"prompt,text\na,caf\xe9\nb,c,d\n"
 
 
+def test_a_header_in_another_encoding_keeps_its_other_bytes(tmp_path: Path) -> None:
+    path, out = tmp_path / "a.csv", tmp_path / "b.csv"
+    path.write_bytes(b"caf\xe9,Text\na,b\n")
+    apply(path, out, ["rename_columns"])
+    assert out.read_bytes() == b"caf\xe9,text\na,b\n"
+
+
+def test_blank_lines_above_the_header_stay(tmp_path: Path) -> None:
+    path, out = tmp_path / "a.csv", tmp_path / "b.csv"
+    path.write_bytes(b"\n\nprompt,Text\na,b\n")
+    apply(path, out, ["rename_columns"])
+    assert out.read_bytes() == b"\n\nprompt,text\na,b\n"
+
+
+def test_half_a_character_of_utf16_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "a.csv"
+    path.write_bytes("text\na\n".encode("utf-16") + b"x")
+    with pytest.raises(Refusal, match="breaks off at byte 17"):
+        apply(path, tmp_path / "b.csv", ["convert_encoding"])
+
+
 def test_json_rows_are_mended_too(tmp_path: Path) -> None:
     path, out = tmp_path / "a.jsonl", tmp_path / "b.jsonl"
     path.write_bytes(b'{"Text": "a \\\\n b"}\n{"Text": ""}\n{"Text":  "c"}\n')
