@@ -10,6 +10,7 @@ from typing import Annotated, Any
 import structlog
 import typer
 
+from engine.lease import Lost
 from engine.refusal import Refusal
 
 cli = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
@@ -65,6 +66,9 @@ def main() -> None:
         cli()
     except Refusal as refusal:
         sys.stderr.write(f"{refusal.text}\n")
+        raise SystemExit(1) from None
+    except Lost as lost:
+        sys.stderr.write(f"This bot ends: {lost}.\n")
         raise SystemExit(1) from None
 
 

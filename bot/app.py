@@ -3,7 +3,9 @@
 import asyncio
 import contextlib
 import importlib
-from collections.abc import AsyncIterator
+import time
+from collections.abc import AsyncIterator, Coroutine
+from functools import partial
 from typing import Any
 from weakref import WeakValueDictionary
 
@@ -20,6 +22,7 @@ from bot.talk.context import Context
 from bot.web import Health, serve_web
 from engine.database import Database
 from engine.executor import Executor
+from engine.lease import Lost, lease_for
 from engine.refusal import Refusal
 from engine.work.scheduler import Scheduler, place_sources
 
@@ -27,6 +30,7 @@ log = structlog.get_logger()
 OUTBOX_S = 0.3
 PROGRESS_S = 1.0
 CURSOR_S = 5.0
+STALLED_S = 300.0
 
 
 def load(kind: str, name: str) -> Any:
@@ -45,6 +49,8 @@ class App:
         self.settings = settings
         self.chat = chat
         self.database = Database(settings.database)
+        self.lease = lease_for(settings.database)
+        self.database.fence = self.lease.fence
         self.context = Context(settings, self.database, chat)
         self.outbox = Outbox(self.database, chat)
         link = place_sources(settings.uploads)
@@ -88,30 +94,60 @@ class App:
 
     @contextlib.asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
-        """Migrated, answering what was left unanswered, all ticks going; everything ends on the way out."""
+        """The database owned and migrated, all ticks going; everything ends on the way out.
+
+        Waits while another bot owns it.
+        """
         self.settings.data.mkdir(parents=True, exist_ok=True)
-        await asyncio.to_thread(upgrade, self.settings.database)
+        migrate = partial(upgrade, self.settings.database)
+        async with serve_web(self.settings, self.health), self.lease.held(migrate), self._working():
+            yield
+
+    @contextlib.asynccontextmanager
+    async def _working(self) -> AsyncIterator[None]:
+        """What was left unanswered is answered first."""
         for incoming in await self.database.read(store.unanswered):
             self._answer_soon(incoming)
         for seconds, tick in ((OUTBOX_S, self.outbox.tick), (PROGRESS_S, self._tell), (CURSOR_S, self._save_cursor)):
             self.scheduler.every(seconds, self.health.watched(tick))
         await self.scheduler.start()
         try:
-            async with serve_web(self.settings, self.health):
-                yield
+            yield
         finally:
             await self.scheduler.stop()
             for task in self.tasks:
                 task.cancel()
             await asyncio.gather(*self.tasks, return_exceptions=True)
-            await self._save_cursor()
+            with contextlib.suppress(Lost):
+                await self._save_cursor()
             self.database.close()
 
     async def serve(self) -> None:
-        """Listen until the chat ends or the task is cancelled."""
+        """Listen until the chat ends or the task is cancelled. Raises Lost once another bot owns the database."""
         async with self.running():
             since = await self.database.read(store.cursor, self.settings.chat)
-            await self.chat.listen(self.handle, since)
+            work = (self.chat.listen(self.handle, since), self.lease.keep(), self._watch_ticks())
+            await until_first(*work)
+
+    async def _watch_ticks(self) -> None:
+        """A scheduler that stopped does nothing and says nothing: whoever supervises this process starts it anew."""
+        started = time.time()
+        while time.time() - max(started, self.scheduler.ticked_at) < STALLED_S:  # noqa: ASYNC110  # it is too late to ask
+            await asyncio.sleep(CURSOR_S)
+        raise RuntimeError("the scheduler has stopped ticking")
+
+
+async def until_first(*work: Coroutine[Any, Any, None]) -> None:
+    """Run all at once; when the first ends, well or not, the others are cancelled."""
+    tasks = [asyncio.create_task(part) for part in work]
+    try:
+        done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+    for task in done:
+        task.result()
 
 
 def make(settings: Settings, chat: Chat | None = None) -> App:

@@ -8,6 +8,8 @@ from alembic.config import Config
 
 from engine.database import make_engine
 
+LOCK = 0x7472756D
+"""The number of the lock under which one of two bots that start at once migrates."""
 MIGRATIONS = Path(__file__).parent / "migrations"
 
 

@@ -32,6 +32,9 @@ class Outbox:
         return letter.id is not None and self.clock() - letter.sent_at < self.chat.pace_s
 
     async def _send(self, letter: Letter) -> bool:
+        # A process that was paused meanwhile may no longer own the database: the look at it says so, before it speaks.
+        if not await self.database.read(store.is_due, letter):
+            return True
         try:
             message_id = await self._put(letter, letter.message)
         except TryLater as wait:

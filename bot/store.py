@@ -269,6 +269,13 @@ def unsent(db: Connection, now: float) -> list[Letter]:
     return letters
 
 
+def is_due(db: Connection, letter: Letter) -> bool:
+    """Whether nobody sent it since it was read."""
+    return bool(
+        db.execute(sa.select(outbox.c.sent_version).where(outbox.c.seq == letter.seq)).scalar_one() < letter.version
+    )
+
+
 def sent(db: Connection, letter: Letter, message_id: MessageId, at: float) -> None:
     values = {"message": message_id, "sent_version": letter.version, "sent_at": at}
     db.execute(outbox.update().where(outbox.c.seq == letter.seq).values(**values))
@@ -286,4 +293,5 @@ def give_up(db: Connection, letter: Letter, reason: str) -> None:
 def _insert_if_new(db: Connection, table: sa.Table, values: dict[str, Any]) -> bool:
     """True if the row was not there yet."""
     insert = postgresql.insert if db.dialect.name == "postgresql" else sqlite.insert
-    return bool(db.execute(insert(table).values(**values).on_conflict_do_nothing()).rowcount)
+    row = insert(table).values(**values).on_conflict_do_nothing().returning(sa.literal(1))
+    return db.execute(row).first() is not None

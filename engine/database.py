@@ -5,6 +5,7 @@ Each step runs in a transaction of its own on that thread, so a step that spans 
 """
 
 import asyncio
+import re
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Concatenate, ParamSpec, TypeVar
@@ -15,12 +16,17 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 BUSY_TIMEOUT_S = 30
+CONNECT_S = 10
 
 
 def make_engine(url: str) -> Engine:
-    """An SQLAlchemy engine for `url`; SQLite gets WAL, foreign keys and transactions that lock at their beginning."""
+    """An SQLAlchemy engine for `url`; SQLite gets WAL, foreign keys and transactions that lock at their beginning.
+
+    A PostgreSQL that was restarted is connected to anew.
+    """
     if not url.startswith("sqlite"):
-        return create_engine(url)
+        with_driver = re.sub(r"^postgres(ql)?://", "postgresql+psycopg://", url)
+        return create_engine(with_driver, pool_pre_ping=True, connect_args={"connect_timeout": CONNECT_S})
     engine = create_engine(url, connect_args={"timeout": BUSY_TIMEOUT_S, "check_same_thread": False})
     event.listen(engine, "connect", _prepare_sqlite)
     event.listen(engine, "begin", _begin_immediate)
@@ -43,6 +49,8 @@ class Database:
     """`url` is SQLAlchemy's, e.g. `sqlite:////data/threadtune.db`."""
 
     def __init__(self, url: str) -> None:
+        self.fence: Callable[[Connection], None] | None = None
+        """Called at the beginning of each transaction; what it raises ends that."""
         self._engine = make_engine(url)
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="database")
 
@@ -54,6 +62,8 @@ class Database:
 
         def transaction() -> T:
             with self._engine.begin() as connection:
+                if self.fence:
+                    self.fence(connection)
                 return step(connection, *args, **kwargs)
 
         return await asyncio.get_running_loop().run_in_executor(self._thread, transaction)

@@ -8,6 +8,7 @@ from sqlalchemy import MetaData, inspect
 
 from bot import migrate
 from bot import store as conversation
+from engine import lease
 from engine import store as work
 from engine.database import make_engine
 from engine.jobs import JobSpec, Model, Source
@@ -21,7 +22,11 @@ def url_in(folder: Path) -> str:
 
 def all_tables() -> MetaData:
     both = MetaData()
-    for table in (*work.metadata.tables.values(), *conversation.metadata.tables.values()):
+    for table in (
+        *work.metadata.tables.values(),
+        *lease.metadata.tables.values(),
+        *conversation.metadata.tables.values(),
+    ):
         table.to_metadata(both)
     return both
 

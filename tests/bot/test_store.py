@@ -18,10 +18,9 @@ THREAD = Place("C1/1")
 
 
 @pytest.fixture
-async def database(tmp_path: Path) -> AsyncIterator[Database]:
-    url = f"sqlite:///{tmp_path / 'db'}"
-    upgrade(url)
-    database = Database(url)
+async def database(any_url: str) -> AsyncIterator[Database]:
+    upgrade(any_url)
+    database = Database(any_url)
     yield database
     database.close()
 

@@ -27,8 +27,8 @@ SPEC = JobSpec(
 
 
 @pytest.fixture
-def db(tmp_path: Path) -> Iterator[Connection]:
-    engine = make_engine(f"sqlite:///{tmp_path / 'test.db'}")
+def db(any_url: str) -> Iterator[Connection]:
+    engine = make_engine(any_url)
     with engine.begin() as connection:
         store.metadata.create_all(connection)
         yield connection
