@@ -1,0 +1,125 @@
+"""The commands as Discord shows them, made from the methods and their parameters; and a form → the typed words."""
+
+import math
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from engine.data.types import NEEDS
+from engine.plan import models, parameters
+from engine.plan.parameters import Parameter
+
+FILES = (".csv", ".tsv", ".jsonl", ".ndjson", ".json", ".parquet", ".txt", ".gz", ".zip", ".xz")
+"""What a dropped file ends with if it may be a dataset. Others are left alone."""
+MENU = "Fine-tune this file"
+SUBCOMMAND, TEXT, WHOLE, SWITCH, NUMBER, ATTACHMENT = 1, 3, 4, 5, 10, 11
+LARGEST = 2**53
+MAX_CHARACTERS = 1150
+"""Of one method's names and sentences: Discord takes 8,000 for the whole command. What has no room goes by `more`."""
+MAX_OPTIONS, MAX_CHOICES = 25, 25
+IN_SERVERS: dict[str, Any] = {"contexts": [0], "integration_types": [0]}
+RUN = {"name": "run", "type": TEXT, "description": "Number of the run."}
+
+Option = dict[str, Any]
+
+
+def payload() -> list[dict[str, Any]]:
+    """All commands of the bot, as they are put to Discord."""
+    words = [*(_method(method) for method in NEEDS), *_others()]
+    group = {"name": "finetune", "type": 1, "description": "Fine-tune a language model.", "options": words}
+    return [{**group, **IN_SERVERS}, {"name": MENU, "type": 3, **IN_SERVERS}]
+
+
+def _subcommand(name: str, sentence: str, *options: Option) -> Option:
+    return {"name": name, "type": SUBCOMMAND, "description": sentence, "options": list(options)}
+
+
+def _others() -> Iterator[Option]:
+    methods = [{"name": method, "value": method} for method in NEEDS]
+    yield _subcommand("status", "How a run stands, or all recent ones.", RUN)
+    yield _subcommand("list", "The recent runs.")
+    save = {"name": "save", "type": SWITCH, "description": "Keep the model as far as it is trained."}
+    yield _subcommand("cancel", "End a run.", {**RUN, "required": True}, save)
+    yield _subcommand("logs", "The last lines of a run's log.", {**RUN, "required": True})
+    method = {"name": "method", "type": TEXT, "description": "The method.", "choices": methods}
+    yield _subcommand("example", "A small table that shows what a method reads.", method)
+    word = {"name": "word", "type": TEXT, "description": "A method, a column or a setting."}
+    yield _subcommand("help", "What I can do, or what a word means.", word)
+
+
+def _method(method: str) -> Option:
+    file = {"name": "file", "type": ATTACHMENT, "description": "CSV or JSONL.", "file_types": list(FILES[:6])}
+    model = {"name": "model", "type": TEXT, "description": "Base model on the Hub.", "autocomplete": True}
+    columns = (
+        {"name": name, "type": TEXT, "description": f"Your column for {name}.", "max_length": 100}
+        for name in NEEDS[method]
+    )
+    more = {"name": "more", "type": TEXT, "description": "Other settings: name=value …", "max_length": 1000}
+    options = [file, model, *columns]
+    left = MAX_CHARACTERS - size([*options, more])
+    for option in map(_parameter, parameters.table_for(method)):
+        left -= size(option)
+        if left >= 0 and len(options) < MAX_OPTIONS - 1:
+            options.append(option)
+    return _subcommand(method, f"Plan {method} on {', '.join(NEEDS[method])}.", *options, more)
+
+
+def _parameter(item: Parameter) -> Option:
+    option: Option = {"name": item.name, "description": _short(item.sentence)}
+    match item.kind:
+        case "switch":
+            return {**option, "type": SWITCH}
+        case "choice":
+            return {**option, "type": TEXT, "choices": [{"name": word, "value": word} for word in item.choices]}
+        case "text":
+            return {**option, "type": TEXT, "max_length": 200}
+    bounds = {"min_value": item.low, "max_value": item.high}
+    whole = item.kind == "whole"
+    finite = {name: int(value) if whole else value for name, value in bounds.items() if abs(value) < LARGEST}
+    return {**option, "type": WHOLE if whole else NUMBER, **finite}
+
+
+def _short(sentence: str) -> str:
+    first = sentence.split(":")[0].split(";")[0].rstrip(".")
+    return first if len(first) <= 60 else first[:59] + "…"
+
+
+def size(value: object) -> int:
+    """Characters of names, descriptions and values, as Discord counts them."""
+    if isinstance(value, Mapping):
+        counted = sum(len(str(value[key])) for key in ("name", "description", "value") if key in value)
+        return counted + sum(size(value[key]) for key in ("options", "choices") if key in value)
+    return sum(map(size, value)) if isinstance(value, list) else 0
+
+
+def words(data: Mapping[str, Any]) -> tuple[str, str]:
+    """What the person would have typed after `/finetune`, and the id of the attachment, if any."""
+    chosen = data["options"][0]
+    given = {option["name"]: option["value"] for option in chosen.get("options", [])}
+    file = str(given.pop("file", ""))
+    if chosen["name"] in NEEDS:
+        more = str(given.pop("more", ""))
+        pairs = [f"{name}={_typed(value)}" for name, value in given.items()]
+        return " ".join(filter(None, (chosen["name"], *pairs, more))), file
+    save = ["save"] if given.pop("save", False) else []
+    return " ".join([chosen["name"], *map(str, given.values()), *save]), file
+
+
+def _typed(value: object) -> str:
+    if isinstance(value, bool):
+        return "on" if value else "off"
+    if isinstance(value, float):
+        return f"{value:.0f}" if value.is_integer() and not math.isinf(value) else repr(value)
+    text = str(value).replace('"', "")
+    return f'"{text}"' if len(text.split()) > 1 else text
+
+
+def focused(data: Mapping[str, Any]) -> str:
+    """What stands in the option that is being typed."""
+    options = data["options"][0].get("options", [])
+    return next((str(option["value"]) for option in options if option.get("focused")), "")
+
+
+def base_models(typed: str) -> list[str]:
+    """The base models on offer that what was typed is a part of."""
+    offered = [model.id for model in models.MODELS]
+    return [name for name in offered if typed.lower() in name.lower()][:MAX_CHOICES]

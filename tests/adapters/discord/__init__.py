@@ -1,0 +1,1 @@
+"""Discord, seen from the outside."""
