@@ -16,17 +16,20 @@ from adapters.localhub import cards, info
 from adapters.localhub.answers import No
 from adapters.localhub.api import HUB, Hub, readable, repo_id, revision, seen
 from adapters.localhub.repos import KINDS, Commit, File, Repo
-from adapters.localhub.tokens import COOKIE, Who
+from adapters.localhub.tokens import COOKIE, EMBEDDED, Who
 
 STATIC = Path(__file__).with_name("static")
 POLICY = "default-src 'none'; img-src 'self'; style-src 'self'; script-src 'self'; form-action 'none'; base-uri 'none'"
 PYTHON = re.compile(r"^```python\n(.*?)^```", re.DOTALL | re.MULTILINE)
+OWN_PATH = re.compile(r"(?:/[A-Za-z0-9_][\w.-]*){1,3}", re.ASCII)
 SIZES = ((1e9, "GB"), (1e6, "MB"), (1e3, "kB"))
+PARTS = {"load": "Load it", "card": "Card", "files": "Files", "history": "History"}
+NAV = "".join(f'<a href="#{part}">{title}</a>' for part, title in PARTS.items())
 PAGE = """<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width">
 <title>{title}</title><link rel="stylesheet" href="/-/style.css"><script src="/-/copy.js" defer></script></head>
 <body><header><a href="/">Local Hub</a><span>models that were trained here, kept on this machine</span></header>
-<main>{main}</main></body></html>
+<main>{main}</main><footer>It answers on this machine only.</footer></body></html>
 """
 
 
@@ -61,11 +64,15 @@ def badge(repo: Repo) -> str:
 
 
 async def enter(request: web.Request) -> web.StreamResponse:
-    """The link that the start of the Hub prints: it lets this browser read the private repos too."""
+    """The link that the start of the Hub prints: it lets this browser read the private repos too.
+
+    `to` names a page of this Hub to go on to, e.g. `/local/facts-sft`; anything else leads to the list.
+    """
     key = request.query.get("key", "")
     if key != request.app[HUB].tokens.page_key:
         raise No(403, "This link is not, or no longer, right. Open the one that the local Hub printed when it started.")
-    response = web.Response(status=302, headers={"Location": "/"})
+    to = request.query.get("to", "")
+    response = web.Response(status=302, headers={"Location": to if OWN_PATH.fullmatch(to) else "/"})
     response.set_cookie(COOKIE, key, httponly=True, samesite="Strict", max_age=30 * 24 * 3600)
     return response
 
@@ -79,17 +86,22 @@ async def script(request: web.Request) -> web.StreamResponse:
 
 
 async def models(request: web.Request) -> web.StreamResponse:
+    """What was trained here, newest first, then the base models that came along."""
     hub = request.app[HUB]
     who = hub.tokens.who(request)
     every = [repo for kind in KINDS for repo in hub.shelf.list(kind)]
-    shown = [repo for repo in every if is_shown(who, repo)]
-    rows = "".join(line(hub, repo) for repo in sorted(shown, key=lambda repo: -hub.shelf.at(repo, "main").at))
-    table = (
-        f'<ul class="repos">{rows}</ul>'
-        if rows
-        else "<p>Nothing is here yet: the first run will put its model here.</p>"
-    )
-    return html("Local Hub", f"<h1>Models</h1>{table}{hidden_note(len(every) - len(shown))}")
+    shown = sorted((repo for repo in every if is_shown(who, repo)), key=lambda repo: -hub.shelf.at(repo, "main").at)
+    ours = [repo for repo in shown if repo.namespace != EMBEDDED]
+    bases = [repo for repo in shown if repo.namespace == EMBEDDED]
+    empty = "<p>Nothing is here yet: the first run will put its model here.</p>"
+    lists = [listing("Trained here", hub, ours) or empty, listing("Base models that come along", hub, bases)]
+    return html("Local Hub", f"{''.join(lists)}{hidden_note(len(every) - len(shown))}")
+
+
+def listing(title: str, hub: Hub, repos: Sequence[Repo]) -> str:
+    rows = "".join(line(hub, repo) for repo in repos)
+    head = f'<h2>{title} <span class="quiet">{len(repos)}</span></h2>'
+    return f'{head}<ul class="repos">{rows}</ul>' if rows else ""
 
 
 def is_shown(who: Who | None, repo: Repo) -> bool:
@@ -108,11 +120,16 @@ def line(hub: Hub, repo: Repo) -> str:
     card = cards.card_data(info.readme(hub.shelf, commit))
     facts = [str(card.get("pipeline_tag") or ("dataset" if repo.kind == "datasets" else ""))]
     counted = info.safetensors(hub.shelf, commit)
-    facts += [f"{short(counted['total'])} parameters"] if counted else []
+    facts += [f"{'LoRA of ' if is_lora(commit) else ''}{short(counted['total'])} parameters"] if counted else []
+    facts.append(size(sum(file.size for file in commit.files)))
     facts += [f"from {base(card)}"] if base(card) else []
     facts.append(f"{day(commit.at)} UTC")
     told = " · ".join(escape(fact) for fact in facts if fact)
     return f'<li><a href="{escape(path(repo))}">{escape(repo.id)}</a>{badge(repo)}<small>{told}</small></li>'
+
+
+def is_lora(commit: Commit) -> bool:
+    return commit.file("adapter_config.json") is not None
 
 
 def path(repo: Repo) -> str:
@@ -139,13 +156,29 @@ async def repo(request: web.Request) -> web.StreamResponse:
     commit = hub.shelf.at(found, revision(request))
     readme = info.readme(hub.shelf, commit)
     here = f"{request.scheme}://{request.host}"
-    main = f"""<h1>{escape(found.id)} {badge(found)}</h1>
-{chips(hub, found, commit, cards.card_data(readme))}
-<h2>Load it</h2>{snippet_block(snippet(here, hub.shelf.root / "token", found, readme))}
-<div class="card">{render(cards.split(readme)[1], f"{path(found)}/resolve/{commit.id}/")}</div>
-<h2>Files</h2><p class="quiet">at commit <code>{commit.id}</code> of {day(commit.at)} UTC: {escape(commit.title)}</p>
-{file_table(found, commit)}"""
+    namespace, name = map(escape, found.id.split("/"))
+    main = f"""<h1><span class="quiet">{namespace}/</span>{name} {badge(found)}</h1>
+<nav>{NAV}</nav>
+<div class="sides"><aside>{chips(hub, found, commit, cards.card_data(readme))}</aside><div>
+<h2 id="load">Load it</h2>{snippet_block(snippet(here, hub.shelf.root / "token", found, readme))}
+<div class="card" id="card">{render(cards.split(readme)[1], f"{path(found)}/resolve/{commit.id}/")}</div>
+<h2 id="files">Files</h2><p class="quiet">at commit <code>{commit.id}</code></p>
+{file_table(found, commit)}
+<h2 id="history">History</h2>{history(hub, found, commit)}</div></div>"""
     return html(found.id, main)
+
+
+def history(hub: Hub, found: Repo, commit: Commit) -> str:
+    """The commits up to this one, with the tags that name them."""
+    rows = "".join(history_row(found, one) for one in hub.shelf.history(found, commit.id))
+    return f'<ul class="repos">{rows}</ul>'
+
+
+def history_row(found: Repo, commit: Commit) -> str:
+    tags = "".join(f'<span class="badge">{escape(tag)}</span>' for tag, sha in found.tags.items() if sha == commit.id)
+    href = escape(f"{path(found)}/commit/{commit.id}")
+    told = f"<code>{commit.id[:12]}</code> · {escape(commit.author)} · {day(commit.at)} UTC"
+    return f'<li><a href="{href}">{escape(commit.title)}</a>{tags}<small>{told}</small></li>'
 
 
 def chips(hub: Hub, found: Repo, commit: Commit, card: dict[str, Any]) -> str:
@@ -155,7 +188,7 @@ def chips(hub: Hub, found: Repo, commit: Commit, card: dict[str, Any]) -> str:
         "Base model": base(card),
         "Library": card.get("library_name"),
         "Licence": card.get("license"),
-        "Parameters": short(counted["total"]) if counted else "",
+        "LoRA weights" if is_lora(commit) else "Parameters": short(counted["total"]) if counted else "",
         "Size": size(sum(file.size for file in commit.files)),
         "Who can open it": f"only {found.namespace}" if found.is_private else "everybody on this machine",
         "Tags": ", ".join(found.tags),

@@ -138,7 +138,7 @@ def answers(facts: Facts) -> str:
         if facts.are_answers_held_out
         else "These prompts were in the training rows."
     )
-    return f"## Before and after\n\n{seen}\n\n" + "\n\n".join(answer(one) for one in facts.answers)
+    return f"## Before and after\n\n{seen}\n\n" + "\n\n---\n\n".join(answer(one) for one in facts.answers)
 
 
 def answer(one: Answer) -> str:

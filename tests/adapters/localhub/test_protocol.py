@@ -67,6 +67,35 @@ def test_pages_show_private_repos_only_with_the_key(api: HfApi, twin: Twin, brow
     assert twin.token not in listed
 
 
+def test_the_link_goes_on_to_a_page_of_this_hub_and_nowhere_else(
+    api: HfApi, twin: Twin, browser: httpx2.Client
+) -> None:
+    def leads(to: str) -> str:
+        asked = {"key": key_of(twin), "to": to}
+        return browser.get("/-/enter", params=asked, follow_redirects=False).headers["Location"]
+
+    assert leads(f"/{REPO}") == f"/{REPO}"
+    for elsewhere in ("//evil.example", "https://evil.example/x", "/a/../../b", "/\\evil.example", "/-/enter"):
+        assert leads(elsewhere) == "/"
+
+
+def test_models_that_were_trained_here_stand_before_those_that_came_along(
+    api: HfApi, twin: Twin, browser: httpx2.Client
+) -> None:
+    api.create_repo("embedded/base", private=False)
+    listed = browser.get("/-/enter", params={"key": key_of(twin)}).text
+    places = [listed.index(text) for text in ("Trained here", REPO, "Base models that come along", "embedded/base")]
+    assert places == sorted(places)
+
+
+def test_a_repo_page_tells_its_history_with_its_tags(api: HfApi, twin: Twin, browser: httpx2.Client) -> None:
+    api.create_tag(REPO, tag="run-1")
+    browser.get("/-/enter", params={"key": key_of(twin)})
+    told = browser.get(f"/{REPO}").text.partition("History</h2>")[2]
+    assert re.search(r">files</a><span class=\"badge\">run-1</span>", told)
+    assert "initial commit" in told
+
+
 def test_a_repo_page_shows_card_files_and_snippet_and_runs_nothing(
     api: HfApi, twin: Twin, browser: httpx2.Client
 ) -> None:
