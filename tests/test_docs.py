@@ -3,15 +3,22 @@
 import re
 from pathlib import Path
 
+from adapters.chat.discord.settings import DiscordSettings
 from bot.settings import Settings
 
 ROOT = Path(__file__).parent.parent
+SETTINGS = (Settings, DiscordSettings)
+"""The bot's own, and those of each adapter."""
 
 
 def settings() -> dict[str, tuple[str, str]]:
     """Each setting's default, as it is written in an environment, and its sentence."""
-    fields = Settings.model_fields.items()
-    return {name.upper(): (_text(field.default), field.description or "") for name, field in fields}
+    found = {}
+    for each in SETTINGS:
+        prefix = each.model_config.get("env_prefix", "")
+        for name, field in each.model_fields.items():
+            found[f"{prefix}{name}".upper()] = (_text(field.default), field.description or "")
+    return found
 
 
 def _text(default: object) -> str:
