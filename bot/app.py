@@ -24,7 +24,8 @@ from engine.database import Database
 from engine.executor import Executor
 from engine.lease import Lost, lease_for
 from engine.refusal import Refusal
-from engine.work.scheduler import Scheduler, place_sources
+from engine.work.placing import place_sources
+from engine.work.scheduler import Scheduler
 
 log = structlog.get_logger()
 OUTBOX_S = 0.3
@@ -54,7 +55,9 @@ class App:
         self.context = Context(settings, self.database, chat)
         self.outbox = Outbox(self.database, chat)
         link = place_sources(settings.uploads)
-        self.scheduler = Scheduler(self.database, executor, our_side, settings.runs, link)
+        self.scheduler = Scheduler(
+            self.database, executor, our_side, settings.runs, link, keep_s=settings.keep_days * 86400.0
+        )
         self.health = Health()
         self.locks: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
         self.tasks: set[asyncio.Task[None]] = set()

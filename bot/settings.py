@@ -29,6 +29,8 @@ class Settings(BaseSettings):
     hf_token: SecretStr = Field(SecretStr(""), description="Token that downloads base models and pushes models.")
     hf_namespace: str = Field("", description="User or organisation on the Hub that models are pushed to.")
     max_upload_mb: int = Field(2000, description="Largest file that is taken, in megabytes.")
+    max_open_runs: int = Field(10, description="Runs that one person may have open at once; 0 is any number.")
+    keep_days: int = Field(7, description="Days that a model waits here after its push was refused.")
     allow_local_models: bool = Field(
         False, description="Whether model= may name a folder of this machine (console only)."
     )

@@ -175,6 +175,8 @@ class Run:
     """Since when a trained model waits for somebody, because its push was refused; 0 while it does not."""
     of: str = ""
     """The run that this one goes on with or repeats."""
+    resumes: bool = False
+    """Whether it begins at the last checkpoint of that run."""
     queued_at: float = 0.0
     started_at: float = 0.0
     ended_at: float = 0.0

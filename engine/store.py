@@ -28,6 +28,7 @@ from sqlalchemy import (
     update,
 )
 
+from engine import life, queue
 from engine.events import Event
 from engine.executor import Handle
 from engine.jobs import Attempt, JobSpec, Run, Status
@@ -122,11 +123,16 @@ def upload(db: Connection, sha256: str) -> StoredUpload | None:
 
 def queue_run(db: Connection, spec: JobSpec, now: float) -> Run:
     """A new run at the end of the queue."""
-    values = {"status": str(Status.queued), "requester": spec.requester, "run": ""}
+    return add_run(db, Run("", spec, queued_at=now))
+
+
+def add_run(db: Connection, new: Run) -> Run:
+    """Store a run that has no id yet; returns it with one."""
+    values = {"status": str(new.status), "requester": new.spec.requester, "run": ""}
     key = db.execute(insert(runs).values(values).returning(runs.c.id)).scalar_one()
-    queued = Run(id=str(key), spec=spec, queued_at=now)
-    save_run(db, queued)
-    return queued
+    added = replace(new, id=str(key))
+    save_run(db, added)
+    return added
 
 
 def run(db: Connection, run_id: str) -> Run | None:
@@ -158,8 +164,35 @@ def position(db: Connection, run_id: str) -> int:
     known = run(db, run_id)
     if known is None or known.status is not Status.queued:
         return 0
-    before = (runs.c.status == str(Status.queued)) & (runs.c.id <= int(run_id))
-    return db.execute(select(func.count()).select_from(runs).where(before)).scalar_one()
+    waiting = [other.id for other in in_turn(db) if other.status is Status.queued]
+    return waiting.index(run_id) + 1
+
+
+def in_turn(db: Connection) -> list[Run]:
+    """The open runs, those that wait in the order in which they may start."""
+    opened = open_runs(db)
+    requesters = {run.spec.requester for run in opened if run.status is Status.queued}
+    return queue.in_turn(opened, {name: _last_started(db, name) for name in requesters})
+
+
+def _last_started(db: Connection, requester: str) -> float:
+    """When a person's latest run that left the queue began; 0 for a first one."""
+    theirs = (runs.c.requester == requester) & (runs.c.status != str(Status.queued))
+    text = db.execute(select(runs.c.run).where(theirs).order_by(runs.c.id.desc()).limit(1)).scalar()
+    return _decode(text).started_at if text else 0.0
+
+
+def count_open(db: Connection, requester: str) -> int:
+    """How many runs of a person are not over."""
+    theirs = (runs.c.requester == requester) & runs.c.status.in_(OPEN)
+    return db.execute(select(func.count()).select_from(runs).where(theirs)).scalar_one()
+
+
+def wake(db: Connection, run_id: str) -> None:
+    """Have the model of a held run pushed again."""
+    known = run(db, run_id)
+    if known and known.held_at:
+        save_run(db, life.woken(known))
 
 
 def ask_cancel(db: Connection, run_id: str, save: bool) -> bool:

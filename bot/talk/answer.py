@@ -3,8 +3,8 @@
 import structlog
 
 from bot.chat import Command, File, Incoming, Press, Upload
-from bot.talk import finetune, runs
-from bot.talk.commands import Cancel, Example, Help, Logs, Plan, Show, parse
+from bot.talk import finetune, repeats, runs
+from bot.talk.commands import Cancel, Example, Help, Logs, Plan, Push, Resume, Retry, Show, parse
 from bot.talk.context import Context
 from bot.wording import help as words
 from engine.refusal import Refusal
@@ -41,6 +41,12 @@ async def _command(context: Context, incoming: Incoming, text: str) -> None:
             await runs.show(context, incoming, request)
         case Cancel() as request:
             await runs.cancel(context, incoming, request)
+        case Resume() as request:
+            await repeats.resume(context, incoming, request)
+        case Retry() as request:
+            await repeats.retry(context, incoming, request)
+        case Push() as request:
+            await repeats.push(context, incoming, request)
         case Logs() as request:
             await runs.logs(context, incoming, request)
         case Example(method):
@@ -63,6 +69,12 @@ async def _press(context: Context, incoming: Incoming, what: str, subject: str, 
             await finetune.plan(context, incoming, Plan(detail, file=subject))
         case "fix":
             await finetune.fix(context, incoming, subject, detail)
+        case "resume":
+            await repeats.resume(context, incoming, Resume(subject))
+        case "retry":
+            await repeats.retry(context, incoming, Retry(subject))
+        case "push":
+            await repeats.push(context, incoming, Push(subject))
         case "cancel":
             await runs.cancel(context, incoming, Cancel(subject))
         case "example":

@@ -54,6 +54,28 @@ class Cancel:
 
 
 @dataclass(frozen=True)
+class Resume:
+    """Go on from the last checkpoint of a run that ended, in a new run."""
+
+    run: str
+
+
+@dataclass(frozen=True)
+class Retry:
+    """Do a run that ended once more, with some options changed."""
+
+    run: str
+    options: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Push:
+    """Push the model of a run that could not be pushed."""
+
+    run: str
+
+
+@dataclass(frozen=True)
 class Logs:
     run: str
 
@@ -70,8 +92,8 @@ class Help:
     word: str = ""
 
 
-Request = Plan | Show | Cancel | Logs | Example | Help
-WORDS = (*NEEDS, "status", "list", "cancel", "logs", "example", "help")
+Request = Plan | Show | Cancel | Resume | Retry | Push | Logs | Example | Help
+WORDS = (*NEEDS, "status", "list", "queue", "cancel", "resume", "retry", "push", "logs", "example", "help")
 
 
 def parse(text: str) -> Request:
@@ -85,6 +107,12 @@ def parse(text: str) -> Request:
             return Show(_run(rest[0]) if rest else "")
         case "cancel":
             return Cancel(_named_run(word, rest), wants_save="save" in rest[1:])
+        case "resume":
+            return Resume(_named_run(word, rest))
+        case "retry":
+            return Retry(_named_run(word, rest), _pairs(" ".join(rest[1:])))
+        case "push":
+            return Push(_named_run(word, rest))
         case "logs":
             return Logs(_named_run(word, rest))
         case "example":

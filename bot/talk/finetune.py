@@ -152,10 +152,18 @@ def _start(db: Connection, context: Context, incoming: Incoming, draft_id: str) 
     draft = store.take_draft(db, draft_id, incoming.place)
     if draft is None:
         return False
+    check_limit(db, context, draft.spec.requester)
     run = engine.store.queue_run(db, draft.spec, context.clock())
     store.watch(db, run.id, incoming.place, incoming.person)
     _settle(db, incoming, draft, f"Run {run.id}, started by {incoming.person.name}")
     return True
+
+
+def check_limit(db: Connection, context: Context, requester: str) -> None:
+    """Raises Refusal for a person who has as many open runs as one may have."""
+    most = context.settings.max_open_runs
+    if most and engine.store.count_open(db, requester) >= most:
+        raise Refusal(f"You have {most} runs that are not over, as many as one person may have. Wait, or cancel one.")
 
 
 def _settle(db: Connection, incoming: Incoming, draft: Draft, outcome: str) -> None:

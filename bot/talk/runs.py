@@ -21,19 +21,19 @@ async def show(context: Context, incoming: Incoming, request: Show) -> None:
     if not request.run:
         runs = await context.database.read(engine.store.recent_runs, LISTED)
         await context.say(incoming.place, words.listing(key, runs))
-    elif run := await _find(context, incoming, request.run):
+    elif run := await find(context, incoming, request.run):
         await context.say(incoming.place, words.listing(key, [run]))
 
 
 async def cancel(context: Context, incoming: Incoming, request: Cancel) -> None:
-    if run := await _find(context, incoming, request.run):
+    if run := await find(context, incoming, request.run):
         if not run.status.is_over:
             await context.database.write(engine.store.ask_cancel, run.id, request.wants_save)
         await context.say(incoming.place, words.cancelling(f"{incoming.key}/answer", run))
 
 
 async def logs(context: Context, incoming: Incoming, request: Logs) -> None:
-    if run := await _find(context, incoming, request.run):
+    if run := await find(context, incoming, request.run):
         file = _log(context.settings.runs / run.id, run)
         tail = "".join(deque(file.open(errors="replace"), TAIL_LINES)) if file else ""
         await context.say(incoming.place, words.logs(f"{incoming.key}/answer", run.id, tail, file))
@@ -44,7 +44,7 @@ def _log(folder: Path, run: Run) -> Path | None:
     return file if run.attempt and file.exists() and file.stat().st_size else None
 
 
-async def _find(context: Context, incoming: Incoming, run_id: str) -> Run | None:
+async def find(context: Context, incoming: Incoming, run_id: str) -> Run | None:
     """A run that belongs to this place's conversation; others are answered as if they were not there."""
     run = await context.database.read(engine.store.run, run_id)
     watch = await context.database.read(store.watch_of, run_id)

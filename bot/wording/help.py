@@ -31,7 +31,8 @@ def overview(key: str) -> Message:
         "Drop a CSV or JSONL here and I say what is wrong with it, line by line, or what can be trained with it.",
         title="/finetune",
         code=f"{rows}\n\n/finetune sft model=… epochs=3 lr=1e-4 valid=10%\n"
-        "/finetune status [run] · list · cancel run [save] · logs run · example method · help word",
+        "/finetune status [run] · list · cancel run [save] · resume run · retry run [epochs=…]\n"
+        "/finetune push run · logs run · example method · help word",
         buttons=tuple(Button(f"Example for {method}", f"example:{method}") for method in ("sft", "dpo", "reward")),
     )
 

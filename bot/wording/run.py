@@ -174,6 +174,16 @@ def cancelling(key: str, run: Run) -> Message:
     return Message(key, f"{name(run)}: {words}")
 
 
+def queued_again(key: str, run: Run) -> Message:
+    words = {True: "goes on from the last checkpoint of", False: "repeats"}[run.resumes]
+    what = "pushes the model of" if run.done == "train" else words
+    return Message(key, f"Run {run.id} {what} run {run.of}.")
+
+
+def pushing_again(key: str, run: Run) -> Message:
+    return Message(key, f"{name(run)}: I push its model again.")
+
+
 def logs(key: str, run: str, tail: str, file: Path | None) -> Message:
     files = (File(f"run-{run}-log.txt", file),) if file else ()
     return Message(

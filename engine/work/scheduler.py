@@ -6,7 +6,6 @@ submitting is idempotent, and every change is one transaction over a run read in
 
 import asyncio
 import logging
-import os
 import shutil
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -22,13 +21,12 @@ from engine.database import Database
 from engine.events import Event
 from engine.executor import Executor, Handle, Phase
 from engine.folder import RunFolder
-from engine.jobs import Attempt, Run, Source, Status
+from engine.jobs import Attempt, Run, Status
 from engine.refusal import Refusal
 from engine.store import Tried
+from engine.work.placing import Link, carry_over, put_in_place
 
 log = structlog.get_logger()
-
-Link = Callable[[Run, RunFolder], None]
 
 KEEP_S = 7 * 86400.0
 """How long a model whose push was refused waits for somebody."""
@@ -181,6 +179,8 @@ class Scheduler:
         try:
             folder.data.mkdir(parents=True)
             self.link(run, folder)
+            if run.of:
+                carry_over(RunFolder(self.root / run.of), folder, run)
             folder.write_spec(run.spec)
         except OSError as error:
             raise Refusal(f"The run's folder could not be written: {error.strerror}.") from error
@@ -208,19 +208,12 @@ class Scheduler:
         return Attempt(tried.run, tried.kind, tried.number, self.root / tried.run)
 
 
-def put_in_place(prepared: Path, folder: Path) -> None:
-    """A folder of that name can only be of another database, or of a beginning that was cut off: it goes aside."""
-    if folder.exists():
-        folder.rename(folder.with_name(f"{folder.name}.old-{time.time_ns()}"))
-    prepared.rename(folder)
-
-
 def is_gone(phase: Phase) -> bool:
     return phase.name in ("exited", "lost")
 
 
 def overview(db: Connection) -> tuple[list[Tried], list[Run]]:
-    return store.open_attempts(db), store.open_runs(db)
+    return store.open_attempts(db), store.in_turn(db)
 
 
 def advance(db: Connection, tried: Tried, events: list[Event], phase: Phase, now: float) -> Run:
@@ -262,27 +255,3 @@ def known(db: Connection, run_id: str) -> Run:
     if run is None:
         raise LookupError(f"run {run_id}")
     return run
-
-
-def place_sources(uploads: Path) -> Link:
-    """Place the accepted rows of `uploads/<sha256>/rows.arrow`, and a base model that lies in a folder here."""
-
-    def link(run: Run, folder: RunFolder) -> None:
-        for part, source in (("train", run.spec.train), ("valid", run.spec.valid)):
-            if source:
-                place_rows(uploads, source, folder.source(part))
-        if run.spec.model.folder:
-            folder.model.symlink_to(Path(run.spec.model.folder).resolve(), target_is_directory=True)
-
-    return link
-
-
-def place_rows(uploads: Path, source: Source, target: Path) -> None:
-    """Hard-link the rows, or copy them where that cannot be."""
-    rows = uploads / source.sha256 / "rows.arrow"
-    if not rows.exists():
-        raise Refusal(f"The rows of {source.name} are no longer here: attach the file again.", "data")
-    try:
-        os.link(rows, target)
-    except OSError:
-        shutil.copyfile(rows, target)

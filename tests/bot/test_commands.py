@@ -2,7 +2,7 @@
 
 import pytest
 
-from bot.talk.commands import Cancel, Example, Help, Logs, Plan, Request, Show, parse
+from bot.talk.commands import Cancel, Example, Help, Logs, Plan, Push, Request, Resume, Retry, Show, parse
 from engine.refusal import Refusal
 
 
@@ -23,6 +23,9 @@ from engine.refusal import Refusal
         ("cancel 7", Cancel("7")),
         ("cancel 7 save", Cancel("7", wants_save=True)),
         ("logs 7", Logs("7")),
+        ("resume 7", Resume("7")),
+        ("retry #7 epochs=2", Retry("7", {"epochs": "2"})),
+        ("push 7", Push("7")),
         ("example reward", Example("reward")),
     ],
 )

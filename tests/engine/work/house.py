@@ -5,7 +5,8 @@ from pathlib import Path
 from engine import store
 from engine.database import Database
 from engine.jobs import JobSpec, Model, Run, Source, Target
-from engine.work.scheduler import Scheduler, place_sources
+from engine.work.placing import place_sources
+from engine.work.scheduler import Scheduler
 from tests.fakes.executor import Child, FakeExecutor
 
 SPEC = JobSpec("sft", Model("some/model"), Source("rows.csv", "a" * 64, {"text": "text"}), target=Target("team/name"))

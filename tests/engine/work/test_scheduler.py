@@ -6,9 +6,11 @@ from pathlib import Path
 import pytest
 
 from engine import store
+from engine.events import EventLog
 from engine.executor import Phase
 from engine.folder import RunFolder
-from engine.jobs import Model, Source, Status, Target
+from engine.jobs import Attempt, Model, Run, Source, Status, Target
+from engine.work.training.checkpoints import last_good, mark_complete
 from tests.engine.work.house import SPEC, House
 from tests.fakes.executor import FakeExecutor
 
@@ -232,3 +234,43 @@ async def test_cancelling_between_training_and_push_keeps_the_model_and_pushes_n
     run = await house.tick(2)
     assert (run.status, run.reason) == (Status.cancelled, "Cancelled. The trained model is kept here.")
     assert house.ours.submits == ["1/fetch-1"]
+
+
+async def test_people_take_turns(house: House) -> None:
+    for requester in ("ann", "ann", "ann", "bob"):
+        await house.queue(replace(SPEC, requester=requester))
+    await house.tick()
+    await house.finish("fetch-1")
+    await house.finish("train-1")
+    await house.tick()
+    assert house.ours.submits == ["1/fetch-1", "1/push-1", "4/fetch-1"]
+
+
+async def test_a_resumed_run_begins_with_the_last_good_checkpoint_of_the_old_one(house: House, tmp_path: Path) -> None:
+    old = tmp_path / "runs" / "7" / "checkpoints"
+    for step in (4, 8):
+        (old / f"checkpoint-{step}").mkdir(parents=True)
+        (old / f"checkpoint-{step}" / "weights").write_text(str(step))
+        mark_complete(old / f"checkpoint-{step}")
+    (old / "checkpoint-8" / "weights").write_text("x")
+    await house.database.write(store.add_run, Run("", SPEC, of="7", resumes=True))
+    assert (await house.tick()).attempt == "fetch-1"
+    assert last_good(tmp_path / "runs/1/checkpoints") == tmp_path / "runs/1/checkpoints/checkpoint-4"
+
+
+async def test_a_run_that_only_pushes_begins_with_the_model_of_the_old_one(house: House, tmp_path: Path) -> None:
+    old = Attempt("7", "train", 2, tmp_path / "runs" / "7").folder
+    (old / "output").mkdir(parents=True)
+    (old / "output" / "model").write_text("weights")
+    EventLog(old, "7", "train-2").write("finished")
+    await house.database.write(store.add_run, Run("", SPEC, of="7", done="train", status=Status.trained))
+    assert (await house.tick()).attempt == "push-1"
+    trained = RunFolder(tmp_path / "runs" / "1").finished("train")
+    assert trained and (trained.folder / "output" / "model").read_text() == "weights"
+
+
+async def test_what_is_no_longer_there_is_said(house: House) -> None:
+    await house.database.write(store.add_run, Run("", SPEC, of="7", resumes=True))
+    run = await house.tick()
+    assert run.status is Status.failed
+    assert run.reason == "What run 7 had made is no longer here. `/finetune retry 7` begins anew."

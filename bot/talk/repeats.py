@@ -1,0 +1,86 @@
+"""Once more: a run that ended is gone on with, repeated or pushed by a new run that names it."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+from sqlalchemy import Connection
+
+import engine.store
+from bot import store
+from bot.chat import Incoming
+from bot.talk import runs
+from bot.talk.commands import Push, Resume, Retry
+from bot.talk.context import Context
+from bot.talk.finetune import check_limit
+from bot.wording import run as words
+from engine.folder import RunFolder
+from engine.jobs import JobSpec, Run, Status
+from engine.plan import parameters
+from engine.refusal import Refusal
+
+
+async def resume(context: Context, incoming: Incoming, request: Resume) -> None:
+    if run := await _ended(context, incoming, request.run):
+        if run.status is Status.succeeded or run.done == "train":
+            raise Refusal(f"Run {run.id} was trained to its end. `/finetune retry {run.id}` trains it once more.")
+        if not any(RunFolder(context.settings.runs / run.id).checkpoints.glob("checkpoint-*")):
+            raise Refusal(f"Run {run.id} left no checkpoint. `/finetune retry {run.id}` begins anew.")
+        await _queue(context, incoming, replace(_anew(run, run.spec), resumes=True))
+
+
+async def retry(context: Context, incoming: Incoming, request: Retry) -> None:
+    if run := await _ended(context, incoming, request.run):
+        await _queue(context, incoming, _anew(run, changed(run.spec, request.options)))
+
+
+def changed(spec: JobSpec, options: Mapping[str, str]) -> JobSpec:
+    """The spec with some parameters changed. Raises Refusal for what cannot be set, the data and the model included."""
+    for name in ("model", "file", "valid"):
+        if name in options:
+            raise Refusal(f"A retry keeps its {name}; ask for a new run with `/finetune {spec.method} {name}=…`.", name)
+    return replace(spec, parameters={**spec.parameters, **parameters.parse(options, spec.method)})
+
+
+async def push(context: Context, incoming: Incoming, request: Push) -> None:
+    """Wake a run whose push was refused; of one that ended with its model kept here, a new run pushes it."""
+    run = await runs.find(context, incoming, request.run)
+    if run is None:
+        return
+    if not run.spec.target.repo:
+        raise Refusal("No Hub token and namespace were set when this run was asked for, so it has nowhere to go.")
+    if run.held_at and not run.status.is_over:
+        await context.database.write(engine.store.wake, run.id)
+        await context.say(incoming.place, words.pushing_again(f"{incoming.key}/answer", run))
+    elif not run.status.is_over:
+        raise Refusal(f"Run {run.id} is {run.status}: its model is pushed by itself once it is trained.")
+    elif run.status is Status.succeeded:
+        raise Refusal(f"The model of run {run.id} is on the Hub already: {run.result.url}")
+    elif run.done != "train":
+        raise Refusal(f"Run {run.id} was not trained to its end, so there is no model to push.")
+    else:
+        trained = replace(_anew(run, run.spec), status=Status.trained, done="train", result=run.result)
+        await _queue(context, incoming, trained)
+
+
+async def _ended(context: Context, incoming: Incoming, run_id: str) -> Run | None:
+    """A run that is over. Raises Refusal for one that is not."""
+    run = await runs.find(context, incoming, run_id)
+    if run and not run.status.is_over:
+        raise Refusal(f"Run {run.id} is not over: it is {run.status}. `/finetune cancel {run.id}` ends it.")
+    return run
+
+
+def _anew(run: Run, spec: JobSpec) -> Run:
+    return Run("", spec, of=run.id)
+
+
+async def _queue(context: Context, incoming: Incoming, new: Run) -> None:
+    await context.database.write(_store, context, incoming, new)
+
+
+def _store(db: Connection, context: Context, incoming: Incoming, new: Run) -> None:
+    spec = replace(new.spec, requester=incoming.person.id, group=incoming.place.id)
+    check_limit(db, context, spec.requester)
+    run = engine.store.add_run(db, replace(new, spec=spec, queued_at=context.clock()))
+    store.watch(db, run.id, incoming.place, incoming.person)
+    store.say(db, incoming.place, words.queued_again(f"{incoming.key}/answer", run))
