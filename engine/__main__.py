@@ -155,6 +155,24 @@ def push(
 
 
 @app.command()
+def rights(
+    namespace: str, json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False
+) -> None:
+    """Say whether HF_TOKEN may push to a namespace of the Hub; 1 and what to mend where it may not."""
+    from engine.commands.hub import tell_rights
+
+    raise typer.Exit(tell_rights(namespace, json))
+
+
+@app.command()
+def release(folder: Path, json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False) -> None:
+    """Remove the repo that was made for a run and never got a model; 1 where the Hub could not be asked."""
+    from engine.commands.hub import tell_release
+
+    raise typer.Exit(tell_release(folder, json))
+
+
+@app.command()
 def models(json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False) -> None:
     """The base models on offer by name; any other repo of the Hub may be named by its id."""
     from engine.plan.models import table

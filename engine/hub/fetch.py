@@ -19,12 +19,16 @@ from engine.events import EventLog
 from engine.folder import RunFolder
 from engine.hub import client
 from engine.hub.base import check_harmless, check_index, check_safetensors, has_template, read_json, small_files
+from engine.hub.claim import reserve
 from engine.hub.look import sources
 from engine.hub.prepare import embedded_folder, is_prepared
 from engine.jobs import Model
 from engine.refusal import Refusal
 
 PATIENCE_S = 900.0
+HUB_FIELDS = ("", "token", "namespace", "repo")
+RESERVE_S = 20.0
+"""How long the Hub is waited for to make the repo of the model to come."""
 TICK_S = 1.0
 """Seconds between two events that tell the bytes."""
 
@@ -48,13 +52,14 @@ def fetch(path: Path, cache: Path | None = None, patience_s: float = PATIENCE_S)
         spec = folder.read_spec()
         log.write("started")
         tell(log, 0, 0)
+        reserve(folder, log, min(patience_s, RESERVE_S))
         licence = bring_model(folder, spec.model, cache or default_cache(), log, patience_s)
         tokenizer = read_json(folder.model / "tokenizer_config.json")
         log.write("phase", phase="reading rows")
         write_trainer_rows(folder, spec, has_template(folder.model, tokenizer))
         log.write("finished", revision=spec.model.revision, licence=licence)
     except Refusal as refusal:
-        code = "model" if refusal.field == "model" else "data" if refusal.field else "hub"
+        code = refusal.field if refusal.field == "model" else "hub" if refusal.field in HUB_FIELDS else "data"
         log.write("failed", reason=refusal.text, code=code)
         return False
     except Exception as error:

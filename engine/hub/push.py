@@ -9,47 +9,21 @@ import sys
 import tempfile
 import time
 import traceback
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator
 from pathlib import Path
-from typing import TypeVar
 
-from huggingface_hub import CommitOperationAdd, HfApi, ModelInfo
-from huggingface_hub.errors import HfHubHTTPError
+from huggingface_hub import CommitOperationAdd, ModelInfo
 
 from engine.events import EventLog, read_events
 from engine.folder import RunFolder
 from engine.hub import client, names, rights
-from engine.hub.snippet import snippet, with_endpoint
+from engine.hub.card import snippet, with_endpoint
+from engine.hub.claim import Pushing, claim, let_go, mark, title
 from engine.hub.stage import Staged, sha256_of, stage
 from engine.refusal import Refusal
 
 DEADLINE_S = 1800.0
 """How long passing trouble of the Hub is waited out within one attempt."""
-EMPTY = (".gitattributes",)
-"""What the Hub itself puts into a new repo."""
-T = TypeVar("T")
-
-
-@dataclass(frozen=True)
-class Pushing:
-    """One push under way: who speaks to which Hub until when, and where it tells how it goes."""
-
-    api: HfApi
-    address: str
-    folder: RunFolder
-    log: EventLog
-    run: str
-    deadline: float
-    is_private: bool
-
-    def call(self, work: Callable[[], T]) -> T:
-        return client.retried(work, self.deadline, self.tell)
-
-    def tell(self, error: BaseException) -> None:
-        code = client.status(error)
-        trouble = f"has trouble (status {code})" if code else "cannot be reached"
-        self.log.write("warning", text=f"The Hub {trouble}; the model is safe here and I keep trying.")
 
 
 def push(path: Path, to: str = "", deadline_s: float = DEADLINE_S) -> bool:
@@ -97,103 +71,17 @@ def carry_out(folder: RunFolder, log: EventLog, work: Path, to: str, deadline_s:
     deadline = time.monotonic() + deadline_s
     try:
         rights.check(token, wish.split("/")[0], address, deadline)
-        pushing = Pushing(
-            client.connect(token, address, 120), address, folder, log, log.run, deadline, spec.target.is_private
-        )
+        pushing = Pushing(client.connect(token, address, 120), address, folder, log, deadline)
         is_loopback = client.is_loopback(address)
         repo, head = claim(pushing, wish, is_exact=bool(to))
         staged = stage(folder, trained, spec, work / "upload", repo, is_loopback)
         deliver(pushing, staged, repo, head)
+        let_go(pushing, repo)
     except client.TROUBLE as error:
         if isinstance(error, OSError) and error.errno and not client.status(error) and not client.is_unreachable(error):
             raise  # the disk, not the Hub
         traceback.print_exc(file=sys.stderr)
         raise client.explain(error, wish, address, bool(token)) from error
-
-
-def claim(pushing: Pushing, wish: str, is_exact: bool) -> tuple[str, ModelInfo]:
-    """A repo of our own and what it holds: made now, or by an earlier attempt of this run. Others' are never touched.
-
-    Raises Refusal where `wish` must be it and is somebody else's, or where the Hub does not keep it private.
-    """
-    ours = announced(pushing, wish, is_exact)
-    wished = [wish] if is_exact else names.candidates(wish)
-    for repo in dict.fromkeys([*ours, *wished]):
-        head = claim_one(pushing, repo, is_ours=repo in ours)
-        if head is not None:
-            return repo, head
-    raise Refusal(f"There is already a repo {wish}, which this run did not make: push it under another name.", "repo")
-
-
-def claim_one(pushing: Pushing, repo: str, is_ours: bool) -> ModelInfo | None:
-    """What the repo holds, if it could be made now or was made by this run before; None where it is somebody else's."""
-    pushing.log.write("phase", phase="creating", repo=repo)  # before it is asked for: the answer may get lost
-    asked = []
-
-    def ask() -> bool:
-        asked.append(repo)
-        return create(pushing, repo)
-
-    is_new = pushing.call(ask)
-    if is_new or is_ours or len(asked) > 1:
-        head = pushing.call(lambda: client.info(pushing.api, repo))
-        if is_new or is_untouched(head) or has_our_commit(pushing, repo):
-            check_visibility(pushing, repo, head)
-            return head
-    pushing.log.write("phase", phase="taken", repo=repo)
-    return None
-
-
-def announced(pushing: Pushing, wish: str, is_exact: bool) -> list[str]:
-    """Repos of the wished name that earlier attempts of this run asked for and did not find taken."""
-    kept: dict[str, bool] = {}
-    for path in sorted(pushing.folder.attempts.glob("push-*/events.jsonl")):
-        for event in read_events(path):
-            if event.data.get("phase") in ("creating", "taken"):
-                kept[str(event.data["repo"])] = event.data["phase"] == "creating"
-    wished = {wish} if is_exact else {wish, *names.candidates(wish)}
-    return [repo for repo, is_kept in kept.items() if is_kept and repo in wished]
-
-
-def create(pushing: Pushing, repo: str) -> bool:
-    """Ask for the repo; False when there is one of that name already."""
-    try:
-        pushing.api.create_repo(repo, private=pushing.is_private, exist_ok=False)
-    except HfHubHTTPError as error:
-        if client.status(error) == 409:
-            return False
-        raise
-    return True
-
-
-def is_untouched(head: ModelInfo) -> bool:
-    return all(sibling.rfilename in EMPTY for sibling in head.siblings or [])
-
-
-def title(run: str) -> str:
-    return f"Model of run {run}"
-
-
-def has_our_commit(pushing: Pushing, repo: str) -> bool:
-    """Whether the last commit is the one of this run, by its title and by the mark of its rows."""
-    last = pushing.call(lambda: pushing.api.list_repo_commits(repo))[0]
-    return last.title == title(pushing.run) and mark(pushing.folder) in last.message
-
-
-def mark(folder: RunFolder) -> str:
-    """What tells this run from one of the same number elsewhere."""
-    spec = folder.read_spec()
-    return f"{spec.method} on {spec.model.id}, rows {spec.train.sha256}"
-
-
-def check_visibility(pushing: Pushing, repo: str, head: ModelInfo) -> None:
-    if bool(head.private) != pushing.is_private:
-        wanted, found = ("private", "public") if pushing.is_private else ("public", "private")
-        raise Refusal(
-            f"{repo} was to be {wanted}, but the Hub made it {found}: nothing was uploaded. "
-            f"Set its visibility at {pushing.address}/{repo}/settings, then push again.",
-            "repo",
-        )
 
 
 def deliver(pushing: Pushing, staged: Staged, repo: str, head: ModelInfo) -> None:
@@ -203,7 +91,7 @@ def deliver(pushing: Pushing, staged: Staged, repo: str, head: ModelInfo) -> Non
     pushing.log.write("phase", phase="pushing", done_bytes=0, total_bytes=total)
     sha = commit(pushing, repo, files, str(head.sha))
     pushing.log.write("phase", phase="pushing", done_bytes=total, total_bytes=total)
-    tag = names.tag(pushing.run)
+    tag = names.tag(pushing.log.run)
     pushing.call(lambda: pushing.api.create_tag(repo, tag=tag, revision=sha, exist_ok=True))
     hashes = compare(pushing, repo, sha, files)
     text = snippet(staged.facts.loading)
@@ -229,7 +117,7 @@ def commit(pushing: Pushing, repo: str, files: list[Path], parent: str) -> str:
         made = pushing.api.create_commit(
             repo,
             additions,
-            commit_message=title(pushing.run),
+            commit_message=title(pushing.log.run),
             commit_description=mark(pushing.folder),
             parent_commit=parent,
         )
