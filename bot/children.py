@@ -5,6 +5,7 @@ import json
 import os
 import sys
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import structlog
@@ -15,10 +16,17 @@ log = structlog.get_logger()
 KEPT = ("PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "VIRTUAL_ENV")
 
 
-async def ask(
-    *words: str, timeout_s: float, environment: Mapping[str, str] | None = None
-) -> tuple[int, dict[str, Any]]:
-    """Run `python -m engine …words --json` and return its exit code and its answer.
+@dataclass(frozen=True)
+class Answer:
+    """What a child said: its exit code, the JSON object on its standard output, the lines on its standard error."""
+
+    code: int
+    values: dict[str, Any]
+    notes: list[str]
+
+
+async def ask(*words: str, timeout_s: float, environment: Mapping[str, str] | None = None) -> Answer:
+    """Run `python -m engine …words --json` and return its answer.
 
     The child gets only what `environment` adds to a few harmless variables, and no standard input.
     Raises Refusal when the answer is one, or when none came in time.
@@ -38,15 +46,15 @@ async def ask(
         if child.returncode is None:
             child.kill()
             await child.wait()
-    return child.returncode or 0, _answer(words[0], child.returncode or 0, out, err)
+    return _answer(words[0], child.returncode or 0, out, err.decode(errors="replace"))
 
 
-def _answer(word: str, code: int, out: bytes, err: bytes) -> dict[str, Any]:
+def _answer(word: str, code: int, out: bytes, err: str) -> Answer:
     try:
-        answer: dict[str, Any] = json.loads(out)
+        values: dict[str, Any] = json.loads(out)
     except ValueError:
-        log.error("the engine gave no answer", command=word, code=code, stderr=err.decode(errors="replace")[-4000:])
+        log.error("the engine gave no answer", command=word, code=code, stderr=err[-4000:])
         raise Refusal("Something went wrong on my side while reading that; my log has the details.") from None
-    if "refusal" in answer:
-        raise Refusal(answer["refusal"]["text"], answer["refusal"].get("field", ""))
-    return answer
+    if "refusal" in values:
+        raise Refusal(values["refusal"]["text"], values["refusal"].get("field", ""))
+    return Answer(code, values, err.splitlines())

@@ -1,6 +1,5 @@
-"""From a file to a run: report, draft, and the click that queues it."""
+"""From a file to a run: the draft that shows what it would be, and the click that queues it."""
 
-import asyncio
 from dataclasses import replace
 from datetime import UTC, datetime
 
@@ -9,60 +8,20 @@ from sqlalchemy import Connection
 
 import engine.store
 from bot import children, store
-from bot.chat import File, Incoming, Upload
+from bot.chat import Incoming
 from bot.store import Draft, ThreadFile
 from bot.talk import uploads
-from bot.talk.commands import Plan, parse
+from bot.talk.commands import Plan
 from bot.talk.context import Context
 from bot.wording import help as help_words
-from bot.wording import report as words
-from engine.data.types import Preview, Report
+from bot.wording import plan as words
+from engine.data.types import Preview
 from engine.hub import names
 from engine.jobs import JobSpec, Model, Source, Target
 from engine.plan import models
 from engine.refusal import Refusal
 
 PREVIEW_S = 120.0
-
-
-async def file_dropped(context: Context, incoming: Incoming, upload: Upload) -> None:
-    """Answer a file with its report; if a request waited for it, with the plan as well."""
-    key = f"{incoming.key}/report"
-    check = asyncio.ensure_future(uploads.dropped(context, incoming, upload))
-    done, _ = await asyncio.wait([check], timeout=uploads.QUICK_S)
-    if not done:
-        await context.say(incoming.place, words.checking(key, upload.name))
-    try:
-        await _report(context, incoming, key, await check)
-    except Refusal as refusal:
-        await context.say(incoming.place, words.unreadable(key, upload.name, refusal.text))
-        return
-    waiting = await context.database.write(store.take_pending, incoming.place)
-    if waiting:
-        request = parse(waiting)
-        await plan(context, incoming, request) if isinstance(request, Plan) else None
-
-
-async def _report(context: Context, incoming: Incoming, key: str, found: Report, files: tuple[File, ...] = ()) -> None:
-    preview = await _first_preview(context, found)
-    await context.say(incoming.place, replace(words.report(key, found, preview), files=files))
-
-
-async def _first_preview(context: Context, found: Report) -> Preview | None:
-    """What a run of the method that fits best would be; a report stands without it."""
-    usable = words.best_first(found)
-    if not usable:
-        return None
-    try:
-        return await _preview(context, found.sha256, Plan(usable[0]))
-    except Refusal:
-        return None
-
-
-async def fix(context: Context, incoming: Incoming, sha256: str, name: str) -> None:
-    """Mend a file, attach the mended one, and report on it."""
-    found, path = await uploads.fixed(context, incoming, sha256, name)
-    await _report(context, incoming, f"{incoming.key}/report", found, (File(found.file, path),))
 
 
 async def plan(context: Context, incoming: Incoming, request: Plan, message: str = "") -> None:
@@ -74,7 +33,7 @@ async def plan(context: Context, incoming: Incoming, request: Plan, message: str
         return
     file = await uploads.find(context, incoming.place, request.file)
     valid = await _valid_file(context, incoming, request)
-    preview = await _preview(context, file.sha256, request, valid)
+    preview = await preview_of(context, file.sha256, request, valid)
     draft_id = store.new_id()
     spec = _spec(context, incoming, request, file, valid, preview)
     draft = Draft(draft_id, message or f"draft/{draft_id}", replace(request, file=file.sha256), spec)
@@ -88,7 +47,7 @@ async def _valid_file(context: Context, incoming: Incoming, request: Plan) -> Th
     return await uploads.find(context, incoming.place, word) if "." in word.removesuffix("%") else None
 
 
-async def _preview(context: Context, sha256: str, request: Plan, valid: ThreadFile | None = None) -> Preview:
+async def preview_of(context: Context, sha256: str, request: Plan, valid: ThreadFile | None = None) -> Preview:
     """Ask the engine what the run would be. Raises Refusal for whatever stands against it."""
     home = context.settings.uploads / sha256
     words_ = ["preview", str(home), "--method", request.method, *_words(request)]
@@ -96,8 +55,8 @@ async def _preview(context: Context, sha256: str, request: Plan, valid: ThreadFi
     if valid:
         words_ += ["--valid", str(context.settings.uploads / valid.sha256)]
     environment = context.settings.hub_environment()
-    _, answer = await children.ask(*words_, timeout_s=PREVIEW_S, environment=environment)
-    return msgspec.convert(answer, Preview, strict=False)
+    answer = await children.ask(*words_, timeout_s=PREVIEW_S, environment=environment)
+    return msgspec.convert(answer.values, Preview, strict=False)
 
 
 def _words(request: Plan) -> list[str]:

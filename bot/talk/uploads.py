@@ -59,8 +59,7 @@ async def _download(context: Context, upload: Upload, target: Path) -> None:
 async def take(context: Context, place: Place, folder: Path, name: str) -> Report:
     """Check `folder/file`, then keep it under its content's hash and in this thread."""
     words = ("check", str(folder / "file"), "--name", name, "--arrow", str(folder / "rows.arrow"))
-    _, answer = await children.ask(*words, timeout_s=CHECK_S)
-    report = msgspec.convert(answer, Report, strict=False)
+    report = msgspec.convert((await children.ask(*words, timeout_s=CHECK_S)).values, Report, strict=False)
     (folder / "report.json").write_bytes(msgspec.json.encode(report))
     _store(folder, context.settings.uploads / report.sha256)
     await context.database.write(_keep, place, report, context.clock())
@@ -78,17 +77,19 @@ def _keep(db: Connection, place: Place, report: Report, now: float) -> None:
     store.add_file(db, place, ThreadFile(report.sha256, report.file), now)
 
 
-async def fixed(context: Context, incoming: Incoming, sha256: str, fix: str) -> tuple[Report, Path]:
-    """Apply a fix to a file of this thread and take the result in as a new file, named after the old one."""
+async def fixed(context: Context, incoming: Incoming, sha256: str, fix: str) -> tuple[Report, list[str]]:
+    """Apply a fix to a file of this thread and take the result in as a new file, named after the old one.
+
+    Returns its report, and a sentence for each change.
+    """
     file = await find(context, incoming.place, sha256)
     name = f"{Path(file.name).stem}.fixed{Path(file.name).suffix}"
     async with _arrival(context, incoming.key) as folder:
         source = context.settings.uploads / file.sha256 / "file"
         wanted = () if fix == "all" else ("--fixes", fix)
         words = ("check", str(source), "--name", file.name, "--fix", str(folder / "file"), *wanted)
-        await children.ask(*words, timeout_s=CHECK_S)
-        report = await take(context, incoming.place, folder, name)
-    return report, context.settings.uploads / report.sha256 / "file"
+        changes = (await children.ask(*words, timeout_s=CHECK_S)).notes
+        return await take(context, incoming.place, folder, name), changes
 
 
 async def find(context: Context, place: Place, word: str) -> ThreadFile:
@@ -101,5 +102,5 @@ async def find(context: Context, place: Place, word: str) -> ThreadFile:
     raise Refusal(f"There is no file {word} in this thread. Files here: {names}.", "file")
 
 
-async def report_of(context: Context, sha256: str) -> Report:
+def report_of(context: Context, sha256: str) -> Report:
     return msgspec.json.decode((context.settings.uploads / sha256 / "report.json").read_bytes(), type=Report)

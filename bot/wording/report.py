@@ -1,17 +1,17 @@
 """What the bot says of a file: everything that is wrong with it, or what a run on it would be."""
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime
 
 from bot.chat import Button, Message, Table
-from bot.wording.numbers import count, duration, number, size
+from bot.wording.numbers import count, size
+from bot.wording.plan import costs, samples
 from engine.data.fixes import FIXES
-from engine.data.types import NEEDS, Issue, Preview, Report, Sample, Setting
-from engine.jobs import Value
+from engine.data.types import NEEDS, Issue, Preview, Report
+from engine.jobs import Run
 
 MAX_GROUPS = 15
-MAX_SAMPLE = 700
-QUESTION = "\nStart it?"
+MAX_LINES = 5
 SEVERITIES = ("error", "warning", "note")
 
 
@@ -30,11 +30,60 @@ def report(key: str, found: Report, preview: Preview | None) -> Message:
         key,
         _verdict(found, usable),
         title=_title(found, usable),
-        fields=(*_facts(found, usable), *(_costs(preview) if preview else ())),
+        fields=(*_facts(found, usable), *(costs(preview) if preview else ())),
         table=_issues(found.issues),
-        code=_samples(preview.samples) if preview else "",
+        code=samples(preview.samples) if preview else "",
         buttons=(*_fix_buttons(found), *_method_buttons(found, usable)),
     )
+
+
+def resembles_nothing(found: Report) -> bool:
+    """Whether a file was read well but has the columns of no method, and none that a fix would turn into one."""
+    lacks_all = bool(found.columns) and all(fit.missing_columns for fit in found.methods.values())
+    return lacks_all and not any(issue.fix for issue in found.issues)
+
+
+def no_dataset(key: str, found: Report) -> Message:
+    """One line instead of a wall: the thread is not only about training."""
+    has = _listed([f"`{column}`" for column in found.columns[:6]])
+    return Message(
+        key,
+        f"Not training data as it stands: it has {has}, and the least that a method needs is `text`. If a column is "
+        "meant, name it, as in /finetune sft text=answer.",
+        title=found.file,
+        buttons=(Button("See why", f"why:{short(found.sha256)}"),),
+    )
+
+
+def compared(before: Report, now: Report) -> str:
+    """What changed since the file that was dropped here before; empty for a file of other columns."""
+    if not set(before.columns) & set(now.columns):
+        return ""
+    was, is_ = (_number_of(report, "error") for report in (before, now))
+    rows = now.rows - before.rows
+    more = f"{count(abs(rows), 'row')} {'more' if rows > 0 else 'fewer'}" if rows else "as many rows"
+    return f"Beside {before.file}: mistakes {was:,} → {is_:,}, {more}."
+
+
+def lineage(run: Run | None) -> str:
+    """That the same content was trained on before, and what came of it."""
+    if run is None:
+        return ""
+    day = datetime.fromtimestamp(run.ended_at, UTC)
+    return f"Trained on before: run {run.id} on {day:%-d %B %Y}, {run.spec.method}, {run.result.url or 'kept here'}."
+
+
+def is_cut(found: Report) -> bool:
+    """Whether a report shows fewer lines than there are issues."""
+    groups = _groups(found.issues)
+    return len(groups) > MAX_GROUPS or any(len(group) > MAX_LINES for group in groups)
+
+
+def all_issues(found: Report) -> list[str]:
+    """A line for each issue that the check listed, and the counts of those beyond."""
+    listed = [f"{issue.severity}: {issue.message}" for issue in found.issues]
+    beyond = sum(found.counts.values()) - len(listed)
+    return [*listed, *([f"… and {beyond:,} more"] if beyond > 0 else [])]
 
 
 def best_first(found: Report) -> tuple[str, ...]:
@@ -99,39 +148,22 @@ def _nearest(found: Report) -> str:
     return f"{method}, once the mistakes are mended"
 
 
-def _costs(preview: Preview) -> Iterable[tuple[str, str]]:
-    tokens = preview.tokens
-    yield (
-        "Tokens",
-        f"{tokens['total']:,} in all; {tokens['median']:,} in the middle row, {tokens['max']:,} in the longest",
-    )
-    yield "Used", _used(preview)
-    estimate = preview.estimate
-    took = f"{preview.method}: about {duration(estimate.seconds)} for {count(estimate.steps, 'step')}"
-    yield "Estimate", f"{took}, {number(estimate.memory_gb)} GB of memory"
-
-
-def _used(preview: Preview) -> str:
-    parts = [count(preview.rows_used, "row")]
-    if preview.rows_held_out:
-        parts.append(f"{preview.rows_held_out:,} held out for the comparison")
-    if preview.rows_truncated:
-        parts.append(f"{preview.rows_truncated:,} cut at max_length")
-    if preview.rows_dropped:
-        parts.append(f"{preview.rows_dropped:,} dropped")
-    return ", ".join(parts)
-
-
-def _issues(issues: Iterable[Issue]) -> Table | None:
+def _groups(issues: Iterable[Issue]) -> list[list[Issue]]:
+    """The issues by severity, code and column."""
     groups: dict[tuple[int, str, str | None], list[Issue]] = {}
     for issue in issues:
         groups.setdefault((SEVERITIES.index(issue.severity), issue.code, issue.column), []).append(issue)
+    return [group for _, group in sorted(groups.items(), key=lambda item: item[0][0])]
+
+
+def _issues(issues: Iterable[Issue]) -> Table | None:
+    groups = _groups(issues)
     if not groups:
         return None
-    rows = [_row(group) for _, group in sorted(groups.items(), key=lambda item: item[0][0])]
-    more = len(rows) - MAX_GROUPS
+    more = len(groups) - MAX_GROUPS
     title = f"and {count(more, 'more kind', 'more kinds')} of issue" if more > 0 else ""
-    return Table(("", "Line", "What is wrong, and what to do"), tuple(rows[:MAX_GROUPS]), title)
+    rows = tuple(_row(group) for group in groups[:MAX_GROUPS])
+    return Table(("", "Line", "What is wrong, and what to do"), rows, title)
 
 
 def _row(group: Sequence[Issue]) -> tuple[str, str, str]:
@@ -141,10 +173,10 @@ def _row(group: Sequence[Issue]) -> tuple[str, str, str]:
     return mark, lines(group), first.message.removeprefix(f"Line {first.line}: ") + also
 
 
-def lines(group: Sequence[Issue], shown: int = 5) -> str:
+def lines(group: Sequence[Issue]) -> str:
     """The physical lines of a group: `12, 19, 31 …`."""
     numbers = sorted({issue.line for issue in group if issue.line is not None})
-    return ", ".join(map(str, numbers[:shown])) + (" …" if len(numbers) > shown else "")
+    return ", ".join(map(str, numbers[:MAX_LINES])) + (" …" if len(numbers) > MAX_LINES else "")
 
 
 def _fix_buttons(found: Report) -> Iterable[Button]:
@@ -170,84 +202,3 @@ def short(sha256: str) -> str:
 
 def _listed(words: Sequence[str]) -> str:
     return " and ".join((", ".join(words[:-1]), words[-1])) if len(words) > 1 else "".join(words)
-
-
-def _samples(samples: Iterable[Sample]) -> str:
-    """The samples as the model will see them; what the loss is computed on stands between ⟦ and ⟧."""
-    return "\n\n".join(f"— {sample.title}, row {sample.row} —\n{_marked(sample)}" for sample in samples)
-
-
-def _marked(sample: Sample) -> str:
-    text, at = "", 0
-    for start, end in sample.trained:
-        text += f"{sample.text[at:start]}⟦{sample.text[start:end]}⟧"
-        at = end
-    text = (text + sample.text[at:]).rstrip("\n")
-    return text if len(text) <= MAX_SAMPLE else text[:MAX_SAMPLE] + f" … ({len(sample.text):,} characters)"
-
-
-def plan(key: str, draft: str, preview: Preview, file: str) -> Message:
-    """What a run would be, and the button that queues it."""
-    what = f"{preview.method} on {file} with {preview.model}."
-    notes = (note for note in (preview.model_note, *preview.estimate.notes) if note)
-    return Message(
-        key,
-        "\n".join((what, *notes)) + QUESTION,
-        title=f"{preview.method}: ready to start",
-        fields=(*_costs(preview), *_reading(preview)),
-        table=_settings(preview.parameters),
-        code=_samples(preview.samples) + _other_reading(preview),
-        buttons=(
-            Button("Start", f"start:{draft}", "primary"),
-            *_choices(draft, preview),
-            Button("Discard", f"drop:{draft}"),
-        ),
-    )
-
-
-def _reading(preview: Preview) -> Iterable[tuple[str, str]]:
-    if preview.mapping:
-        yield "Columns", ", ".join(f"{need} = {column}" for need, column in preview.mapping.items())
-    if preview.join:
-        yield "Join", preview.join
-    if preview.unescape:
-        before, after = preview.unescape
-        yield "Literal \\n", f"in the file: {before[:120]!r}; unescaped: {after[:120]!r}"
-
-
-def _other_reading(preview: Preview) -> str:
-    if not preview.alternative:
-        return ""
-    other = "as plain text" if preview.as_conversation else "as a conversation"
-    return f"\n\n— the first row {other} would be —\n{preview.alternative[:MAX_SAMPLE]}"
-
-
-def _choices(draft: str, preview: Preview) -> Iterable[Button]:
-    """The readings that a press can change: turn markers, and literal backslash-n."""
-    if preview.alternative:
-        word = "none" if preview.as_conversation else "auto"
-        label = "Train as plain text" if preview.as_conversation else "Train as conversation"
-        yield Button(label, f"again:{draft}:template={word}")
-    if preview.unescape:
-        is_on = preview.parameters.get("unescape", Setting(value=False)).value
-        yield Button(
-            "Keep \\n as it is" if is_on else "Unescape \\n", f"again:{draft}:unescape={'off' if is_on else 'on'}"
-        )
-
-
-def _settings(settings: Mapping[str, Setting]) -> Table:
-    """The parameters that were chosen for these rows, this model and this machine; the usual ones are left out."""
-    chosen = {name: setting for name, setting in settings.items() if setting.reason not in ("", "usual")}
-    rows = tuple((name, value(setting.value), setting.reason) for name, setting in chosen.items())
-    return Table(("Parameter", "Value", "Why"), rows)
-
-
-def value(of: Value) -> str:
-    if isinstance(of, bool):
-        return "on" if of else "off"
-    return f"{of:g}" if isinstance(of, float) else str(of)
-
-
-def taken(draft: Message, words: str) -> Message:
-    """A draft that was answered: what it said still stands, without its buttons and under its outcome."""
-    return replace(draft, title=words, text=draft.text.removesuffix(QUESTION), buttons=())

@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from bot.chat import Person
-from bot.wording import numbers, report, run
+from bot.wording import numbers, plan, report, run
 from engine.data.types import Estimate, Fit, Issue, Preview, Report, Sample, Setting
 from engine.jobs import Answer, JobSpec, Model, Progress, Result, Run, Source, Status, Target
 
@@ -83,7 +83,7 @@ def a_preview(**changes: object) -> Preview:
 
 
 def test_a_plan_shows_what_is_trained_and_offers_the_other_readings() -> None:
-    message = report.plan("draft/d", "d", a_preview(), "pairs.csv")
+    message = plan.plan("draft/d", "d", a_preview(), "pairs.csv")
     assert "⟦assistant⟧" not in message.code and "<s>user hi assis⟦" not in message.code
     assert "⟦" in message.code and "⟧" in message.code
     assert [button.label for button in message.buttons] == ["Start", "Train as plain text", "Unescape \\n", "Discard"]
@@ -93,7 +93,7 @@ def test_a_plan_shows_what_is_trained_and_offers_the_other_readings() -> None:
 
 def test_a_very_long_row_is_cut_and_says_how_long_it_is() -> None:
     sample = Sample("longest", 3, "x" * 5000)
-    assert "(5,000 characters)" in report.plan("k", "d", a_preview(samples=(sample,)), "a.csv").code
+    assert "(5,000 characters)" in plan.plan("k", "d", a_preview(samples=(sample,)), "a.csv").code
 
 
 def at_work(**changes: object) -> Run:
@@ -141,3 +141,33 @@ def test_a_run_that_failed_says_why_and_names_who_asked() -> None:
         at_work(status=Status.failed, reason="The loss became NaN at step 3.", ended_at=400.0), ANN, None
     )
     assert message.title == "Run 7 failed" and "NaN at step 3" in message.text and message.mentions == (ANN,)
+
+
+def test_a_file_with_the_columns_of_no_method_gets_one_line() -> None:
+    methods = {name: Fit(False, missing_columns=("text",)) for name in ("sft", "dpo")}
+    found = replace(a_report(), methods=methods, columns=("id", "amount"))
+    assert report.resembles_nothing(found)
+    message = report.no_dataset("k", found)
+    assert "`id` and `amount`" in message.text and message.table is None
+    assert [button.label for button in message.buttons] == ["See why"]
+    misspelt = Issue("misspelt_column", "error", "`txt` is not `text`", fix="rename_columns")
+    assert not report.resembles_nothing(replace(found, issues=(misspelt,)))
+
+
+def test_a_file_dropped_again_is_compared_with_the_one_before() -> None:
+    before = a_report((empty(2), empty(3)))
+    assert report.compared(before, replace(a_report(), rows=42)) == "Beside pairs.csv: mistakes 2 → 0, 30 rows more."
+    assert report.compared(before, replace(a_report(), columns=("other",))) == ""
+
+
+def test_what_does_not_fit_a_message_is_listed_in_full() -> None:
+    found = a_report(tuple(empty(line) for line in range(2, 30)))
+    assert report.is_cut(found) and not report.is_cut(a_report((empty(2),)))
+    listed = report.all_issues(replace(found, counts={"empty_cell": 5000}))
+    assert len(listed) == 29 and listed[-1] == "… and 4,972 more"
+
+
+def test_a_file_that_was_trained_on_before_says_into_what() -> None:
+    done = at_work(status=Status.succeeded, result=Result(url="https://hub.example/acme/pairs"), ended_at=1746230400.0)
+    assert report.lineage(done) == "Trained on before: run 7 on 3 May 2025, dpo, https://hub.example/acme/pairs."
+    assert report.lineage(None) == ""

@@ -147,8 +147,10 @@ async def test_a_fix_comes_back_as_a_file_with_its_own_report(chosen: Settings) 
         key = room.presses(report, "Mend all of it")
         mended = await room.sees(lambda message: message.key == f"{key}/report")
         assert mended.title.startswith("pairs.fixed.csv is ready for")
-        assert [file.name for file in mended.files] == ["pairs.fixed.csv"]
+        assert [file.name for file in mended.files] == ["pairs.fixed.csv", "pairs.fixed.csv.changes.txt"]
         assert mended.files[0].path.read_text() == "prompt,text,rejected_text\na,b,c\n"
+        assert "Line 3" in mended.files[1].path.read_text()
+        assert "mistakes 1 → 0" in mended.text
         assert content in [path.read_text() for path in chosen.uploads.glob("*/file")]
 
 

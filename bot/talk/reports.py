@@ -1,0 +1,103 @@
+"""A file → everything there is to say of it: its report, what changed since the last one, what it was trained into."""
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import engine.store
+from bot import store
+from bot.chat import File, Incoming, Message, Upload
+from bot.talk import finetune, uploads
+from bot.talk.commands import Plan, parse
+from bot.talk.context import Context
+from bot.wording import report as words
+from engine.data.types import Preview, Report
+from engine.jobs import Run, Status
+from engine.refusal import Refusal
+
+REMEMBERED = 500
+"""How many of the latest runs are looked through for one on the same file."""
+
+
+async def file_dropped(context: Context, incoming: Incoming, upload: Upload) -> None:
+    """Answer a file with its report; if a request waited for it, with the plan as well."""
+    key = f"{incoming.key}/report"
+    before = await _last_report(context, incoming)
+    check = asyncio.ensure_future(uploads.dropped(context, incoming, upload))
+    done, _ = await asyncio.wait([check], timeout=uploads.QUICK_S)
+    if not done:
+        await context.say(incoming.place, words.checking(key, upload.name))
+    try:
+        found = await check
+    except Refusal as refusal:
+        await context.say(incoming.place, words.unreadable(key, upload.name, refusal.text))
+        return
+    await context.say(incoming.place, await _report(context, incoming, key, found, before))
+    waiting = await context.database.write(store.take_pending, incoming.place)
+    request = parse(waiting) if waiting else None
+    if isinstance(request, Plan):
+        await finetune.plan(context, incoming, request)
+
+
+async def explain(context: Context, incoming: Incoming, sha256: str) -> None:
+    """The whole report of a file that was first answered with one line."""
+    file = await uploads.find(context, incoming.place, sha256)
+    found = uploads.report_of(context, file.sha256)
+    await context.say(incoming.place, words.report(f"{incoming.key}/report", found, None))
+
+
+async def fix(context: Context, incoming: Incoming, sha256: str, name: str) -> None:
+    """Mend a file, attach the mended one with a line for each change, and report on it."""
+    before = await _last_report(context, incoming)
+    found, changes = await uploads.fixed(context, incoming, sha256, name)
+    home = context.settings.uploads / found.sha256
+    message = await _report(context, incoming, f"{incoming.key}/report", found, before)
+    mended = (File(found.file, home / "file"), _listing(home, found.file, "changes", changes))
+    await context.say(incoming.place, replace(message, files=(*mended, *message.files)))
+
+
+async def _report(context: Context, incoming: Incoming, key: str, found: Report, before: Report | None) -> Message:
+    if words.resembles_nothing(found):
+        return words.no_dataset(key, found)
+    message = words.report(key, found, await _first_preview(context, found))
+    notes = [words.compared(before, found) if before and before.sha256 != found.sha256 else ""]
+    notes.append(words.lineage(await _trained_before(context, incoming, found.sha256)))
+    message = replace(message, text="\n".join(filter(None, (message.text, *notes))))
+    if words.is_cut(found):
+        home = context.settings.uploads / found.sha256
+        return replace(message, files=(_listing(home, found.file, "issues", words.all_issues(found)),))
+    return message
+
+
+async def _first_preview(context: Context, found: Report) -> Preview | None:
+    """What a run of the method that fits best would be; a report stands without it."""
+    usable = words.best_first(found)
+    if not usable:
+        return None
+    try:
+        return await finetune.preview_of(context, found.sha256, Plan(usable[0]))
+    except Refusal:
+        return None
+
+
+async def _last_report(context: Context, incoming: Incoming) -> Report | None:
+    """The report of the file that was dropped in this thread before."""
+    files = await context.database.read(store.files, incoming.place)
+    return uploads.report_of(context, files[0].sha256) if files else None
+
+
+async def _trained_before(context: Context, incoming: Incoming, sha256: str) -> Run | None:
+    """The latest run on the same content, if whoever asks may know of it: it was theirs, or of this thread."""
+    for run in await context.database.read(engine.store.recent_runs, REMEMBERED):
+        may_know = incoming.person.id == run.spec.requester or incoming.place.id == run.spec.group
+        if run.spec.train.sha256 == sha256 and run.status is Status.succeeded and may_know:
+            return run
+    return None
+
+
+def _listing(home: Path, file: str, what: str, lines: Sequence[str]) -> File:
+    """`lines` as a text beside the upload: `what` is changes or issues."""
+    path = home / f"{what}.txt"
+    path.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    return File(f"{file}.{what}.txt", path)

@@ -1,0 +1,116 @@
+"""What the bot says of a run that might be: what the model will see, what it will take, and the buttons that decide."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+
+from bot.chat import Button, Message, Table
+from bot.wording.numbers import count, duration, number
+from engine.data.types import Preview, Sample, Setting
+from engine.jobs import Value
+
+MAX_SAMPLE = 700
+QUESTION = "\nStart it?"
+
+
+def plan(key: str, draft: str, preview: Preview, file: str) -> Message:
+    """What a run would be, and the button that queues it."""
+    what = f"{preview.method} on {file} with {preview.model}."
+    notes = (note for note in (preview.model_note, *preview.estimate.notes) if note)
+    return Message(
+        key,
+        "\n".join((what, *notes)) + QUESTION,
+        title=f"{preview.method}: ready to start",
+        fields=(*costs(preview), *_reading(preview)),
+        table=_settings(preview.parameters),
+        code=samples(preview.samples) + _other_reading(preview),
+        buttons=(
+            Button("Start", f"start:{draft}", "primary"),
+            *_choices(draft, preview),
+            Button("Discard", f"drop:{draft}"),
+        ),
+    )
+
+
+def taken(draft: Message, words: str) -> Message:
+    """A draft that was answered: what it said still stands, without its buttons and under its outcome."""
+    return replace(draft, title=words, text=draft.text.removesuffix(QUESTION), buttons=())
+
+
+def costs(preview: Preview) -> Iterable[tuple[str, str]]:
+    tokens = preview.tokens
+    yield (
+        "Tokens",
+        f"{tokens['total']:,} in all; {tokens['median']:,} in the middle row, {tokens['max']:,} in the longest",
+    )
+    yield "Used", _used(preview)
+    estimate = preview.estimate
+    took = f"{preview.method}: about {duration(estimate.seconds)} for {count(estimate.steps, 'step')}"
+    yield "Estimate", f"{took}, {number(estimate.memory_gb)} GB of memory"
+
+
+def _used(preview: Preview) -> str:
+    parts = [count(preview.rows_used, "row")]
+    if preview.rows_held_out:
+        parts.append(f"{preview.rows_held_out:,} held out for the comparison")
+    if preview.rows_truncated:
+        parts.append(f"{preview.rows_truncated:,} cut at max_length")
+    if preview.rows_dropped:
+        parts.append(f"{preview.rows_dropped:,} dropped")
+    return ", ".join(parts)
+
+
+def _reading(preview: Preview) -> Iterable[tuple[str, str]]:
+    if preview.mapping:
+        yield "Columns", ", ".join(f"{need} = {column}" for need, column in preview.mapping.items())
+    if preview.join:
+        yield "Join", preview.join
+    if preview.unescape:
+        before, after = preview.unescape
+        yield "Literal \\n", f"in the file: {before[:120]!r}; unescaped: {after[:120]!r}"
+
+
+def samples(samples: Iterable[Sample]) -> str:
+    """The samples as the model will see them; what the loss is computed on stands between ⟦ and ⟧."""
+    return "\n\n".join(f"— {sample.title}, row {sample.row} —\n{_marked(sample)}" for sample in samples)
+
+
+def _marked(sample: Sample) -> str:
+    text, at = "", 0
+    for start, end in sample.trained:
+        text += f"{sample.text[at:start]}⟦{sample.text[start:end]}⟧"
+        at = end
+    text = (text + sample.text[at:]).rstrip("\n")
+    return text if len(text) <= MAX_SAMPLE else text[:MAX_SAMPLE] + f" … ({len(sample.text):,} characters)"
+
+
+def _other_reading(preview: Preview) -> str:
+    if not preview.alternative:
+        return ""
+    other = "as plain text" if preview.as_conversation else "as a conversation"
+    return f"\n\n— the first row {other} would be —\n{preview.alternative[:MAX_SAMPLE]}"
+
+
+def _choices(draft: str, preview: Preview) -> Iterable[Button]:
+    """The readings that a press can change: turn markers, and literal backslash-n."""
+    if preview.alternative:
+        word = "none" if preview.as_conversation else "auto"
+        label = "Train as plain text" if preview.as_conversation else "Train as conversation"
+        yield Button(label, f"again:{draft}:template={word}")
+    if preview.unescape:
+        is_on = preview.parameters.get("unescape", Setting(value=False)).value
+        yield Button(
+            "Keep \\n as it is" if is_on else "Unescape \\n", f"again:{draft}:unescape={'off' if is_on else 'on'}"
+        )
+
+
+def _settings(settings: Mapping[str, Setting]) -> Table:
+    """The parameters that were chosen for these rows, this model and this machine; the usual ones are left out."""
+    chosen = {name: setting for name, setting in settings.items() if setting.reason not in ("", "usual")}
+    rows = tuple((name, value(setting.value), setting.reason) for name, setting in chosen.items())
+    return Table(("Parameter", "Value", "Why"), rows)
+
+
+def value(of: Value) -> str:
+    if isinstance(of, bool):
+        return "on" if of else "off"
+    return f"{of:g}" if isinstance(of, float) else str(of)
