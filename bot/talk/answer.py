@@ -3,7 +3,7 @@
 import structlog
 
 from bot.chat import Command, File, Incoming, Press, Upload
-from bot.talk import finetune, repeats, runs
+from bot.talk import finetune, repeats, reports, runs
 from bot.talk.commands import Cancel, Example, Help, Logs, Plan, Push, Resume, Retry, Show, parse
 from bot.talk.context import Context
 from bot.wording import help as words
@@ -26,7 +26,7 @@ async def answer(context: Context, incoming: Incoming) -> None:
 async def _answer(context: Context, incoming: Incoming) -> None:
     match incoming.what:
         case Upload() as upload:
-            await finetune.file_dropped(context, incoming, upload)
+            await reports.file_dropped(context, incoming, upload)
         case Command(text):
             await _command(context, incoming, text)
         case Press(action):
@@ -68,7 +68,9 @@ async def _press(context: Context, incoming: Incoming, what: str, subject: str, 
         case "plan":
             await finetune.plan(context, incoming, Plan(detail, file=subject))
         case "fix":
-            await finetune.fix(context, incoming, subject, detail)
+            await reports.fix(context, incoming, subject, detail)
+        case "why":
+            await reports.explain(context, incoming, subject)
         case "resume":
             await repeats.resume(context, incoming, Resume(subject))
         case "retry":
