@@ -8,6 +8,7 @@ import structlog
 from bot import store
 from bot.chat import Chat, Denied, Gone, Message, MessageId, TryLater
 from bot.store import Letter
+from engine import fault
 from engine.database import Database
 
 log = structlog.get_logger()
@@ -53,6 +54,10 @@ class Outbox:
 
     async def _put(self, letter: Letter, message: Message) -> MessageId:
         if letter.id is None:
-            return await self.chat.post(letter.place, message)
+            what = message.key.rpartition("/")[2]
+            fault.point(f"outbox.before.{what}")
+            posted = await self.chat.post(letter.place, message)
+            fault.point(f"outbox.posted.{what}")
+            return posted
         await self.chat.edit(letter.id, message)
         return letter.id

@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from engine import fault
+
 KINDS = (
     "started",
     "phase",
@@ -76,6 +78,7 @@ class EventLog:
         event = Event(self.run, self.attempt, self.seq, round(time.time(), 3), kind, data)
         with self.path.open("a", encoding="utf-8") as file:
             file.write(event.to_line())
+        fault.point(f"{self.attempt.rpartition('-')[0]}.{data.get('phase') or kind}")
         return event
 
 

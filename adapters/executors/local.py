@@ -32,7 +32,7 @@ CODE = Path(__file__).parents[2]
 PASSED = (
     *("PATH", "HOME", "USER", "LANG", "LC_ALL", "TZ", "TMPDIR", "LD_LIBRARY_PATH"),
     *("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "PYTHONHASHSEED"),
-    *("CUDA_HOME", "CUDA_VISIBLE_DEVICES", "NVIDIA_VISIBLE_DEVICES", "HF_HOME", "XDG_CACHE_HOME"),
+    *("FAULT", "CUDA_HOME", "CUDA_VISIBLE_DEVICES", "NVIDIA_VISIBLE_DEVICES", "HF_HOME", "XDG_CACHE_HOME"),
 )
 """The variables that children inherit. A list of what is allowed: a token that nobody thought of stays out."""
 

@@ -10,6 +10,7 @@ from bot.chat import Place
 from bot.store import Watch
 from bot.talk.context import Context
 from bot.wording import run as words
+from engine import fault
 from engine.folder import RunFolder
 from engine.jobs import Run
 
@@ -18,6 +19,7 @@ async def tick(context: Context) -> None:
     """Say how each run stands that was not told to its end. Saying the same again sends nothing."""
     if await context.database.read(store.watched):
         await context.database.write(_tell, context)
+        fault.point("progress.told")
 
 
 def _tell(db: Connection, context: Context) -> None:
@@ -25,6 +27,7 @@ def _tell(db: Connection, context: Context) -> None:
         run = engine.store.run(db, watch.run)
         if run is None:
             continue
+        run = context.shown(run)
         store.say(db, watch.place, words.live(run, engine.store.position(db, run.id), context.clock()))
         if run.status.is_over:
             _tell_end(db, context, watch, run)

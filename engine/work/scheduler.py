@@ -16,7 +16,7 @@ import structlog
 from apscheduler.schedulers.asyncio import AsyncIOScheduler
 from sqlalchemy import Connection
 
-from engine import life, store
+from engine import fault, life, store
 from engine.database import Database
 from engine.events import Event
 from engine.executor import Executor, Handle, Phase
@@ -134,7 +134,9 @@ class Scheduler:
         # Read after the look at the process, so that what it wrote before its end is not missed.
         events = [] if run.status.is_over else await side.events(tried.handle, run.cursor)
         if events or is_gone(phase):
+            fault.point(f"scheduler.{tried.kind}.heard")
             run = await self.database.write(advance, tried, events, phase, now)
+            fault.point(f"scheduler.{tried.kind}.advanced")
         if not is_gone(phase):
             await self._pass_on(run, tried, now)
 
@@ -167,6 +169,7 @@ class Scheduler:
     async def _start(self, run: Run, kind: str, now: float) -> Tried | None:
         prepared = None if run.attempt else await asyncio.to_thread(self._prepare, run)
         tried = await self.database.write(self._begin, run.id, kind, prepared, now)
+        fault.point(f"scheduler.{kind}.claimed")
         if tried:
             await self._submit(self._attempt(tried), tried.handle)
         elif prepared:
@@ -203,6 +206,7 @@ class Scheduler:
     async def _submit(self, attempt: Attempt, handle: Handle) -> None:
         await self._side(attempt.kind).submit(attempt, handle)
         self._submitted.add(handle)
+        fault.point(f"scheduler.{attempt.kind}.submitted")
 
     def _attempt(self, tried: Tried) -> Attempt:
         return Attempt(tried.run, tried.kind, tried.number, self.root / tried.run)

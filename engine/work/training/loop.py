@@ -8,6 +8,7 @@ from typing import Any
 
 from transformers import TrainerCallback
 
+from engine import fault
 from engine.plan import estimate
 from engine.work.training.checkpoints import mark_complete
 from engine.work.training.task import Failure, Task
@@ -121,6 +122,7 @@ class Watch(TrainerCallback):  # type: ignore[misc]  # transformers has no types
         )
 
     def on_save(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+        fault.point("train.unmarked")
         mark_complete(Path(args.output_dir) / f"checkpoint-{state.global_step}")
         self.task.report("checkpoint", step=state.global_step)
 
