@@ -20,6 +20,7 @@ from bot.talk import commands, progress
 from bot.talk.answer import answer
 from bot.talk.context import Context
 from bot.web import Health, serve_web
+from engine import fault
 from engine.database import Database
 from engine.executor import Executor
 from engine.lease import Lost, lease_for
@@ -72,7 +73,9 @@ class App:
                 commands.parse(incoming.what.text)
             except Refusal as refusal:
                 return refusal
+        fault.point("inbox.before")
         if await self.database.write(store.receive, incoming, self.context.clock()):
+            fault.point("inbox.stored")
             self._answer_soon(incoming)
         return None
 
@@ -86,7 +89,9 @@ class App:
         lock = self.locks.setdefault(incoming.place.id, asyncio.Lock())
         async with lock:
             with structlog.contextvars.bound_contextvars(incoming=incoming.key):
+                fault.point("answer.before")
                 await answer(self.context, incoming)
+                fault.point("answer.done")
                 await self.database.write(store.answered, incoming.key, self.context.clock())
 
     async def _tell(self) -> None:
