@@ -137,6 +137,7 @@ class Scheduler:
             fault.point(f"scheduler.{tried.kind}.heard")
             run = await self.database.write(advance, tried, events, phase, now)
             fault.point(f"scheduler.{tried.kind}.advanced")
+            fault.point(f"scheduler.{run.status}")
         if not is_gone(phase):
             await self._pass_on(run, tried, now)
 

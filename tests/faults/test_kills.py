@@ -30,15 +30,16 @@ BOT_KILLS = {
     "F08 between claim and start of the training": "scheduler.train.claimed:1",
     "F08 between claim and start of the push": "scheduler.push.claimed:1",
     "F09 after the training was started": "scheduler.train.submitted:1",
-    "F09 while the training reports, before the commit": "scheduler.train.heard:3",
-    "F09 while the training reports, after the commit": "scheduler.train.advanced:3",
-    "F12 after the training's end is stored": "scheduler.push.submitted:1",
+    "F09 while the training reports, before the commit": "scheduler.train.heard:2",
+    "F09 while the training reports, after the commit": "scheduler.train.advanced:2",
+    "F12 after the training's end is stored": "scheduler.trained:1",
+    "F13 after the push was started": "scheduler.push.submitted:1",
     "F15 before the push's end is stored": "scheduler.push.heard:1",
-    "F16 after the push's end is stored, before the final message is": "scheduler.push.advanced:2",
+    "F16 after the push's end is stored, before the final message is": "scheduler.succeeded:1",
     "F16 after the final message is stored, before it is posted": "outbox.before.final:1",
     "F16 after the final message was posted, before its id is noted": "outbox.posted.final:1",
 }
-ON_POSTGRESQL = ["inbox.stored:3", "outbox.posted.live:1", "scheduler.train.claimed:1", "scheduler.push.advanced:2"]
+ON_POSTGRESQL = ["inbox.stored:3", "outbox.posted.live:1", "scheduler.train.claimed:1", "scheduler.succeeded:1"]
 
 
 @pytest.fixture(scope="module")
