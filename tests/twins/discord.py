@@ -69,7 +69,7 @@ class Wire:
     """`api` and `gateway` are what a bot needs; `seen` are the requests so far, as `METHOD /path`."""
 
     def __init__(self, has_content_intent: bool = True) -> None:
-        self.env = simcord.Env(discord.Client(intents=discord.Intents.none()), check_errors=False)
+        self.env = simcord.Env(discord.Client(intents=discord.Intents(guilds=True)), check_errors=False)
         self.backend = self.env.backend
         self.has_content_intent = has_content_intent
         self.sessions: dict[str, Session] = {}
@@ -80,6 +80,7 @@ class Wire:
         self.hits: dict[str, collections.deque[float]] = collections.defaultdict(collections.deque)
         self.limit: tuple[int, float] | None = None
         self.identifies = 0
+        self.closed_doors = 0
         self.ended_addresses: set[str] = set()
         self.sending: set[asyncio.Task[None]] = set()
         self.env.backend.clock.now = lambda: datetime.datetime.now(datetime.UTC)  # type: ignore[method-assign]  # the wire runs in real time
@@ -198,6 +199,10 @@ class Wire:
             session.gateway.feed(event, payload)
 
     async def _websocket(self, request: web.Request) -> web.WebSocketResponse:
+        """`closed_doors` of them are turned away."""
+        if self.closed_doors:
+            self.closed_doors -= 1
+            raise web.HTTPServiceUnavailable
         socket = web.WebSocketResponse()
         await socket.prepare(request)
         await socket.send_json({"op": 10, "d": {"heartbeat_interval": 41250}})

@@ -14,7 +14,7 @@ from discord.http import Route
 
 from adapters.chat.discord import commands, interactions, messages
 from adapters.chat.discord.settings import DiscordSettings
-from bot.chat import Handler
+from bot.chat import Denied, Gone, Handler, TryLater
 from engine.refusal import Refusal
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ log = structlog.get_logger()
 BACK_OFF_S = (1.0, 5.0, 20.0, 60.0, 180.0)
 """Waits between two attempts to connect: Discord takes 1,000 a day, and then resets the token."""
 GUILDS_S = 0.5
-RETRY_S = 1.0
+RETRY_S, MAX_TRIES = 1.0, 20
 MAX_MISSED = 500
 NO_CONTENT = (
     "the message content intent is off: files that are dropped are seen only where the message mentions the bot or "
@@ -160,13 +160,21 @@ class Connection:
 
     async def _take(self, handler: Handler, message: discord.Message) -> None:
         """Hand a message over, again until it is stored; what was handed over before is passed by."""
-        while message.id > self.chat.stands.after(message.channel.id):
+        if message.id <= self.chat.stands.after(message.channel.id):
+            return
+        for attempt in range(MAX_TRIES):
             try:
                 await messages.took(self.chat, handler, message)
-                self.chat.stands.passed(message.channel.id, message.id)
+                break
+            except TryLater as wait:
+                await asyncio.sleep(wait.seconds)
+            except (Gone, Denied) as reason:
+                log.warning("message not answered", message=message.id, reason=repr(reason))
+                break
             except Exception:
                 log.exception("message not taken", message=message.id)
-                await asyncio.sleep(RETRY_S)
+                await asyncio.sleep(min(RETRY_S * 2**attempt, 60.0))
+        self.chat.stands.passed(message.channel.id, message.id)
 
     async def _catch_up(self, handler: Handler, guild: discord.Guild) -> None:
         """What was said in a server since each channel's last message that was handed over."""

@@ -47,9 +47,9 @@ def meant(error: discord.HTTPException, lacks: Callable[[], str]) -> Exception:
 
 
 def lacking(client: discord.Client, channel: int, needed: tuple[str, ...]) -> str:
-    """The permissions that are lacking there as the server's settings name them; all of them where it is not known."""
+    """The first permission that is lacking there, as the server's settings name it; all where it is not known."""
     place = client.get_channel(channel)
     if isinstance(place, discord.abc.GuildChannel | discord.Thread):
         has = place.permissions_for(place.guild.me)
-        needed = tuple(name for name in needed if not getattr(has, name)) or needed
+        needed = tuple(name for name in needed if not getattr(has, name))[:1] or needed
     return ", ".join(name.replace("_", " ").title().replace(" In ", " in ") for name in needed)

@@ -117,7 +117,7 @@ async def pointed_at(chat: "Discord", handler: Handler, interaction: Interaction
     if not files:
         raise Refusal("There is no dataset on that message: I read " + ", ".join(commands.FILES) + ".")
     if target.author.id == interaction.user.id:
-        place = on_message(target, chat.kept)
+        place = on_message(chat.kept, interaction.channel, target)
         who = messages.person(interaction.user)
         what = [messages.upload(target, file) for file in files]
         await stored(handler, *(Incoming(messages.use_key(each), place, who, each) for each in what))
@@ -126,7 +126,7 @@ async def pointed_at(chat: "Discord", handler: Handler, interaction: Interaction
     await privately(
         chat, interaction, f"I ask {target.author.display_name}, who uploaded it, in the thread on that message."
     )
-    await messages.offer(chat, target, files)
+    await messages.offer(chat, interaction.channel, target, files)
 
 
 async def _message(chat: "Discord", channel: int, message: int) -> discord.Message:

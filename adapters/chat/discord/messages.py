@@ -8,7 +8,7 @@ import discord
 
 from adapters.chat.discord.commands import FILES
 from adapters.chat.discord.places import on_message, open_thread
-from bot.chat import Button, Command, Handler, Incoming, Message, Person, Place, Upload
+from bot.chat import Button, Command, Denied, Handler, Incoming, Message, Person, Place, Upload
 from bot.wording.numbers import size
 from engine.refusal import Refusal
 
@@ -27,12 +27,19 @@ async def took(chat: "Discord", handler: Handler, message: discord.Message) -> N
     me = client.user
     is_direct = message.guild is None
     is_called = is_direct or (me is not None and (me in message.mentions or answers(message, me.id)))
+    channel = await whole(client, message)
     files = data_files(message)
     words = said(message.content, me.id if me else 0)
-    if files and (is_called or chat.connection.chosen.notices(message.channel.id, parent(message.channel))):
-        await dropped(chat, handler, message, files)
+    if files and (is_called or chat.connection.chosen.notices(message.channel.id, parent(channel))):
+        await dropped(chat, handler, channel, message, files)
     if is_called and (words or not files):
-        await heard(chat, handler, message, words or "help")
+        await heard(chat, handler, on_message(chat.kept, channel, message), message, words or "help")
+
+
+async def whole(client: discord.Client, message: discord.Message) -> object:
+    """The message's channel; asked for where the gateway did not describe it, as with a thread from the archive."""
+    is_known = message.guild is None or not isinstance(message.channel, discord.PartialMessageable)
+    return message.channel if is_known else await client.fetch_channel(message.channel.id)
 
 
 def answers(message: discord.Message, me: int) -> bool:
@@ -61,8 +68,8 @@ def upload(message: discord.Message, file: discord.Attachment) -> Upload:
     return Upload(f"{message.channel.id}/{message.id}/{file.id}", file.filename, file.size)
 
 
-async def heard(chat: "Discord", handler: Handler, message: discord.Message, words: str) -> None:
-    key, place = f"discord/{message.id}", on_message(message, chat.kept)
+async def heard(chat: "Discord", handler: Handler, place: Place, message: discord.Message, words: str) -> None:
+    key = f"discord/{message.id}"
     refusal = await handler(Incoming(key, place, person(message.author), Command(words)))
     await seen(message)
     if refusal:
@@ -79,14 +86,19 @@ def at_field(refusal: Refusal) -> str:
     return f"{refusal.field}: {refusal.text}" if refusal.field else refusal.text
 
 
-async def dropped(chat: "Discord", handler: Handler, message: discord.Message, files: list[discord.Attachment]) -> None:
+async def dropped(
+    chat: "Discord", handler: Handler, channel: object, message: discord.Message, files: list[discord.Attachment]
+) -> None:
     """Files are read only when their uploader says so, unless the operator took that on with DROPS=on."""
     if chat.connection.chosen.drops != "on":
-        await offer(chat, message, files)
+        try:
+            await offer(chat, channel, message, files)
+        except Denied as denied:
+            await say_what_is_lacking(chat, message, denied)
         return
     for file in files:
         what = upload(message, file)
-        await handler(Incoming(use_key(what), on_message(message, chat.kept), person(message.author), what))
+        await handler(Incoming(use_key(what), on_message(chat.kept, channel, message), person(message.author), what))
     await seen(message)
 
 
@@ -94,13 +106,21 @@ def use_key(what: Upload) -> str:
     return f"discord/{what.id.rpartition('/')[2]}"
 
 
-async def offer(chat: "Discord", message: discord.Message, files: list[discord.Attachment]) -> Place:
+async def offer(chat: "Discord", channel: object, message: discord.Message, files: list[discord.Attachment]) -> None:
     """Ask the uploader in a thread on the message. Only names and sizes were seen so far, and nothing is kept."""
-    place = on_message(message, chat.kept)
-    if isinstance(message.channel, discord.TextChannel):
+    place = on_message(chat.kept, channel, message)
+    if isinstance(channel, discord.TextChannel):
         await open_thread(await chat.connection.client(), chat.kept, place, f"Fine-tune on {files[0].filename}?")
     await chat.post(place, offer_of(message, files))
-    return place
+
+
+async def say_what_is_lacking(chat: "Discord", message: discord.Message, denied: Denied) -> None:
+    """To the uploader alone, for in that channel the bot cannot say it. Raises Denied if not even that is allowed."""
+    text = f"I cannot ask you about your file in #{message.channel}: there I lack the permission {denied.permission}."
+    place = Place(f"@{message.author.id}")
+    await chat.post(
+        place, Message(f"lacking/{message.id}", f"{text} Somebody who manages the server can give it to me.")
+    )
 
 
 def offer_of(message: discord.Message, files: list[discord.Attachment]) -> Message:

@@ -29,9 +29,9 @@ def place_of(kept: Kept, channel: object, person: int) -> Place:
     return Place(f"@{person}")
 
 
-def on_message(message: discord.Message, kept: Kept) -> Place:
-    """The thread on a message; where it lies in a thread already, or in direct messages, that one."""
-    here = place_of(kept, message.channel, message.author.id)
+def on_message(kept: Kept, channel: object, message: discord.Message) -> Place:
+    """The thread on a message of `channel`; where that is a thread already, or direct messages, that one."""
+    here = place_of(kept, channel, message.author.id)
     return here if "/" in here.id or here.id.startswith("@") else Place(f"{here.id}/{message.id}")
 
 

@@ -1,0 +1,68 @@
+"""The whole bot behind Discord's wire: a real local Hub, real children, an unmodified discord.py in between."""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from typing import Any
+
+from simcord.backend.models import Message as Shown
+from sqlalchemy import select
+
+from adapters.chat.discord.chat import Discord
+from bot import store
+from bot.app import App, make
+from bot.settings import Settings
+from tests.twins.discord_world import World, buttons, plain
+
+ROWS = [f"human: what is item {n}? bot: item {n} is number {n} of threadtune." for n in range(24)]
+FACTS = ("text\n" + "".join(f'"{row}"\n' for row in ROWS)).encode()
+FAST: dict[str, Any] = {"max_steps": 4, "max_length": 64, "valid": "4"}
+RUN_S = 240.0
+
+
+@dataclass
+class House:
+    app: App
+    world: World
+
+    async def sees(self, text: str, *, button: str = "", timeout_s: float = 60) -> Shown:
+        """The first message of the bot that says this, and that has this button."""
+        async with asyncio.timeout(timeout_s):
+            while True:
+                for message in self.world.from_bot():
+                    if text in plain(message) and (not button or button in buttons(message)):
+                        return message
+                await asyncio.sleep(0.05)
+
+    async def asks(self, words: str, **options: Any) -> Any:
+        await self.world.is_online()
+        return await self.world.ann.slash(self.world.general, f"finetune {words}", **options)
+
+    async def starts(self, **options: Any) -> Shown:
+        """A run on a small file; its living message."""
+        await self.asks("sft", file=("facts.csv", FACTS), **{**FAST, **options})
+        await self.world.presses(await self.sees("sft: ready to start", button="Start"), "Start")
+        return await self.sees("Run 1 ·")
+
+    async def ends(self, title: str = "Run 1 succeeded") -> Shown:
+        async with asyncio.timeout(RUN_S):
+            while not (found := [m for m in self.world.from_bot() if plain(m).startswith(f"### {title}\n<@")]):  # noqa: ASYNC110
+                await asyncio.sleep(0.05)
+        return found[0]
+
+    async def inbox(self) -> list[str]:
+        return await self.app.database.read(lambda db: [row.body for row in db.execute(select(store.inbox.c.body))])
+
+
+@contextlib.asynccontextmanager
+async def house(chosen: Settings, chat: Discord, world: World) -> AsyncIterator[House]:
+    """The bot serves while the block runs; entering again with another adapter is a restart."""
+    chat.pace_s = 0.2
+    app = make(chosen, chat)
+    serving = asyncio.create_task(app.serve())
+    try:
+        yield House(app, world)
+    finally:
+        serving.cancel()
+        await asyncio.gather(serving, return_exceptions=True)

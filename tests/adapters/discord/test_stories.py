@@ -1,0 +1,146 @@
+"""What people go through on Discord, from the first file to the model."""
+
+import json
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from bot.settings import Settings
+from tests.adapters.discord.conftest import Make
+from tests.adapters.discord.house import FACTS, FAST, house
+from tests.e2e.house import hub, settings, trainers
+from tests.twins.discord_world import World, buttons, plain, texts
+
+NAUGHTY = (
+    "@everyone",
+    "<@{ann}>",
+    "<@&{role}>",
+    "@here",
+    "**bold**",
+    "```",
+    "[here](http://evil.example)",
+    "\u202etxt",
+)
+
+
+@pytest.fixture(scope="module")
+def endpoint(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, str]]:
+    with hub(tmp_path_factory.mktemp("hub")) as found:
+        yield found
+
+
+@pytest.fixture
+def chosen(tmp_path: Path, endpoint: tuple[str, str], world: World) -> Settings:
+    return settings(tmp_path, *endpoint).model_copy(update={"team_channel": str(world.team.id), "chat": "discord"})
+
+
+async def test_a_command_with_a_file_becomes_a_model_in_its_thread(chosen: Settings, world: World, make: Make) -> None:
+    async with house(chosen, make(), world) as room:
+        result = await room.asks("sft", file=("facts.csv", FACTS), **FAST)
+        await room.sees("ready for")
+        plan = await room.sees("sft: ready to start", button="Start")
+        assert result.response.id == plan.channel_id, "the thread is on the card that answers the command"
+        await world.presses(plan, "Start")
+        final = await room.ends()
+        assert final.ping_user_ids == [world.ann.id] and final.channel_id == plan.channel_id
+        assert [file["filename"] for file in final.attachments] == ["run-1-loss.png"]
+        assert "Prompt" in plain(final) and "The model is at http" in plain(final)
+        card = await room.sees("asked for by ann")
+        assert card.channel_id == world.team.id and plain(card).startswith("### Run 1 succeeded")
+        live = await room.sees("Run 1 · succeeded")
+        assert live.edited_timestamp and not buttons(live)
+        assert [message.id for message in world.from_bot() if world.pinged(message)] == [final.id]
+
+
+async def test_a_dropped_file_is_used_only_when_its_uploader_says_so(
+    chosen: Settings, world: World, make: Make
+) -> None:
+    async with house(chosen, make(), world) as room:
+        await world.is_online()
+        dropped = await world.drops("facts.csv", FACTS)
+        offer = await room.sees("shall I use facts.csv")
+        assert offer.channel_id == dropped.id, "the offer is in a thread on the message"
+        assert await room.inbox() == []
+        await world.presses(offer, "Use this file", world.bob)
+        await room.sees("Only ann")
+        assert any("Only ann" in text for text in world.private())
+        assert await room.inbox() == []
+        assert not [name for name in world.wire.seen if "/attachments/" in name]
+        await world.presses(offer, "Use this file")
+        await room.sees("ready for")
+        (row,) = await room.inbox()
+        assert json.loads(row)["incoming"]["what"] == vars(world.upload(dropped))
+        assert "http" not in row
+        assert not buttons(await room.sees("ann lets me use facts.csv"))
+
+
+@pytest.mark.slow
+async def test_a_run_is_cancelled_by_its_button(chosen: Settings, world: World, make: Make) -> None:
+    async with house(chosen, make(), world) as room:
+        live = await room.starts(max_steps=5000)
+        await world.presses(live, "Cancel")
+        assert "Run 1 cancelled" in plain(await room.ends("Run 1 cancelled"))
+
+
+@pytest.mark.slow
+async def test_two_people_who_press_start_at_once_train_once(chosen: Settings, world: World, make: Make) -> None:
+    async with house(chosen, make(), world) as room:
+        await room.asks("sft", file=("facts.csv", FACTS), **FAST)
+        plan = await room.sees("sft: ready to start", button="Start")
+        await world.presses(plan, "Start", world.ann)
+        await world.presses(plan, "Start", world.bob)
+        await room.sees("That was answered already")
+        live = await room.sees("Run 1 ·", button="Cancel")
+        await world.presses(live, "Cancel")
+        await room.ends("Run 1 cancelled")
+        assert not [message for message in world.from_bot() if "Run 2" in plain(message)]
+
+
+@pytest.mark.slow
+async def test_a_run_outlives_a_restart_and_its_buttons_do(chosen: Settings, world: World, make: Make) -> None:
+    async with house(chosen, make(), world) as room:
+        live = await room.starts(max_steps=5000)
+        await room.sees("Step")
+    await world.wire.kick()
+    async with house(chosen, make(), world) as room:
+        await world.is_online()
+        assert len(trainers(chosen.runs)) == 1
+        await world.presses(live, "Cancel")
+        await room.ends("Run 1 cancelled")
+    assert len([message for message in world.from_bot() if plain(message).startswith("### Run 1 ·")]) == 1
+
+
+async def test_nothing_in_a_file_pings_or_formats(chosen: Settings, world: World, make: Make) -> None:
+    words = " ".join(NAUGHTY).format(ann=world.ann.id, role=world.trainers.id)
+    content = ("text\n" + "".join(f'"{words} {n}"\n' for n in range(12))).encode()
+    async with house(chosen, make(), world) as room:
+        await room.asks("clm", file=("@everyone **x** <@1>.csv", content), **FAST)
+        await room.sees("clm: ready to start")
+        await world.ann.send(world.general, f"<@{world.backend.bot_user.id}> {words}")
+        await room.sees("I do not know")
+    assert not [message for message in world.from_bot() if world.pinged(message)]
+    said = "\n".join(part for message in world.from_bot() for part in texts(message))
+    unfenced = re.sub(r"```.*?\n```", "", said, flags=re.DOTALL)
+    assert (
+        "](http" not in unfenced
+        and "**bold**" not in unfenced
+        and "@everyone" not in said
+        and f"<@{world.ann.id}>" not in said
+        and "\u202e" not in said
+    )
+
+
+@pytest.mark.slow
+async def test_a_message_that_was_deleted_stops_nothing(chosen: Settings, world: World, make: Make) -> None:
+    async with house(chosen, make(), world) as room:
+        await world.is_online()
+        dropped = await world.drops("facts.csv", FACTS)
+        offer = await room.sees("shall I use facts.csv")
+        world.backend.delete_message(world.general.id, dropped.id)
+        await world.presses(offer, "Use this file")
+        await room.sees("no longer there")
+        live = await room.starts()
+        world.backend.delete_message(live.channel_id, live.id)
+        await room.ends()
