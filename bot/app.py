@@ -5,18 +5,21 @@ import contextlib
 import importlib
 import time
 from collections.abc import AsyncIterator, Coroutine
+from dataclasses import replace
 from functools import partial
 from typing import Any
 from weakref import WeakValueDictionary
 
 import structlog
+from dotenv import dotenv_values
 
 from bot import store
 from bot.chat import Chat, Command, Incoming
 from bot.migrate import upgrade
 from bot.outbox import Outbox
+from bot.redact import redactor, secrets_of
 from bot.settings import Settings
-from bot.talk import commands, progress
+from bot.talk import commands, leftovers, progress
 from bot.talk.answer import answer
 from bot.talk.context import Context
 from bot.web import Health, serve_web
@@ -32,6 +35,7 @@ log = structlog.get_logger()
 OUTBOX_S = 0.3
 PROGRESS_S = 1.0
 CURSOR_S = 5.0
+TIDY_S = 5.0
 STALLED_S = 300.0
 
 
@@ -66,11 +70,13 @@ class App:
     async def handle(self, incoming: Incoming) -> Refusal | None:
         """Store it, so that the platform may be told that it arrived; the answer comes by itself.
 
-        A command that cannot be understood is refused at once and not stored.
+        A command that cannot be understood is refused at once and not stored; a token in one is never stored.
         """
         if isinstance(incoming.what, Command):
+            text = redactor.text(incoming.what.text)
+            incoming = replace(incoming, what=Command(text))
             try:
-                commands.parse(incoming.what.text)
+                commands.parse(text)
             except Refusal as refusal:
                 return refusal
         fault.point("inbox.before")
@@ -97,6 +103,9 @@ class App:
     async def _tell(self) -> None:
         await progress.tick(self.context)
 
+    async def _tidy(self) -> None:
+        await leftovers.tick(self.context)
+
     async def _save_cursor(self) -> None:
         await self.database.write(store.save_cursor, self.settings.chat, self.chat.cursor())
 
@@ -116,7 +125,9 @@ class App:
         """What was left unanswered is answered first."""
         for incoming in await self.database.read(store.unanswered):
             self._answer_soon(incoming)
-        for seconds, tick in ((OUTBOX_S, self.outbox.tick), (PROGRESS_S, self._tell), (CURSOR_S, self._save_cursor)):
+        ticks = ((OUTBOX_S, self.outbox.tick), (PROGRESS_S, self._tell), (CURSOR_S, self._save_cursor))
+        self.scheduler.every(TIDY_S, self._tidy)  # not watched: a Hub that is slow is no sickness of ours
+        for seconds, tick in ticks:
             self.scheduler.every(seconds, self.health.watched(tick))
         await self.scheduler.start()
         try:
@@ -160,6 +171,7 @@ async def until_first(*work: Coroutine[Any, Any, None]) -> None:
 
 def make(settings: Settings, chat: Chat | None = None) -> App:
     """Everything wired as the settings say; `chat` stands in for the one that they name."""
+    redactor.know([settings.hf_token.get_secret_value(), *secrets_of(dotenv_values(".env"))])
     environments = {kind: settings.hub_environment() for kind in ("fetch", "push")}
     local = load("executors", "local")
     our_side = local.make(settings.runs, settings.python, environments)

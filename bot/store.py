@@ -15,6 +15,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 
 import bot.chat
 from bot.chat import Incoming, Message, MessageId, Person, Place
+from bot.redact import redactor
 from bot.talk.commands import Plan
 from engine.jobs import JobSpec
 
@@ -240,8 +241,9 @@ class Letter:
 
 
 def say(db: Connection, place: Place, message: Message) -> None:
-    """Have `message` shown in `place`: posted once, edited when its content changed, left alone when it did not."""
-    body = _to_text(message)
+    """Have `message` shown in `place`: posted once, edited when its content changed, left alone when it did not.
+    Secrets are taken out of it here, so that none lies in the outbox either."""
+    body = _to_text(redactor.value(message))
     values = {"key": message.key, "place": place.id, "body": body, "version": 1, "sent_version": 0}
     if not _insert_if_new(db, outbox, {**values, "sent_at": 0.0, "due_at": 0.0}):
         changed = (outbox.c.key == message.key) & (outbox.c.body != body)

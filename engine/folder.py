@@ -18,6 +18,8 @@ import msgspec
 from engine.events import read_events
 from engine.jobs import Attempt, JobSpec
 
+CLAIM = "claim.json"
+"""In a run's folder: the repo that was made for it, and the commit that says so."""
 ATTEMPT_VARIABLE = "THREADTUNE_ATTEMPT"
 """Names the attempt, as `<run>/<kind>-<n>`, in the environment of everything that belongs to it."""
 

@@ -4,7 +4,7 @@ import structlog
 
 from bot.chat import Command, File, Incoming, Press, Upload
 from bot.talk import finetune, repeats, reports, runs
-from bot.talk.commands import Cancel, Example, Help, Logs, Plan, Push, Resume, Retry, Show, parse
+from bot.talk.commands import Cancel, Example, Help, Logs, Pasted, Plan, Push, Resume, Retry, Show, parse
 from bot.talk.context import Context
 from bot.wording import help as words
 from engine.refusal import Refusal
@@ -51,6 +51,8 @@ async def _command(context: Context, incoming: Incoming, text: str) -> None:
             await runs.logs(context, incoming, request)
         case Example(method):
             await _example(context, incoming, method)
+        case Pasted():
+            await context.say(incoming.place, words.pasted(f"{incoming.key}/answer", incoming.person))
         case Help(word):
             key = f"{incoming.key}/answer"
             await context.say(incoming.place, words.term(key, word) if word else words.overview(key))

@@ -5,6 +5,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from bot.redact import GONE
 from engine.data.types import NEEDS
 from engine.plan import parameters
 from engine.refusal import Refusal
@@ -92,12 +93,19 @@ class Help:
     word: str = ""
 
 
-Request = Plan | Show | Cancel | Resume | Retry | Push | Logs | Example | Help
+@dataclass(frozen=True)
+class Pasted:
+    """Somebody typed a token; it was taken out before anybody stored it."""
+
+
+Request = Pasted | Plan | Show | Cancel | Resume | Retry | Push | Logs | Example | Help
 WORDS = (*NEEDS, "status", "list", "queue", "cancel", "resume", "retry", "push", "logs", "example", "help")
 
 
 def parse(text: str) -> Request:
     """Raises Refusal with the nearest word that would have been understood."""
+    if GONE in text:
+        return Pasted()
     first, *rest = text.split() or ["help"]
     word = ALIASES.get(first.lower(), first.lower())
     match word:

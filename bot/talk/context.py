@@ -2,12 +2,14 @@
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from bot import store
 from bot.chat import Chat, Message, Place
 from bot.settings import Settings
+from bot.wording.run import for_readers_elsewhere
 from engine.database import Database
+from engine.jobs import Run
 
 
 @dataclass(frozen=True)
@@ -16,6 +18,12 @@ class Context:
     database: Database
     chat: Chat
     clock: Callable[[], float] = time.time
+    known: dict[str, float] = field(default_factory=dict)
+    """Namespaces of the Hub that we may push to, each with the time at which the Hub said so."""
+
+    def shown(self, run: Run) -> Run:
+        """The run as the people of this chat may be told of it: a link to this machine opens on its console only."""
+        return run if self.settings.chat == "console" else for_readers_elsewhere(run)
 
     async def say(self, place: Place, message: Message) -> None:
         """Put a message on its way; the outbox carries it."""

@@ -1,7 +1,7 @@
 """From a file to a run: the draft that shows what it would be, and the click that queues it."""
 
+import asyncio
 from dataclasses import replace
-from datetime import UTC, datetime
 
 import msgspec
 from sqlalchemy import Connection
@@ -10,14 +10,13 @@ import engine.store
 from bot import children, store
 from bot.chat import Incoming
 from bot.store import Draft, ThreadFile
-from bot.talk import uploads
+from bot.talk import destination, uploads
 from bot.talk.commands import Plan
 from bot.talk.context import Context
 from bot.wording import help as help_words
 from bot.wording import plan as words
 from engine.data.types import Preview
-from engine.hub import names
-from engine.jobs import JobSpec, Model, Source, Target
+from engine.jobs import JobSpec, Model, Source
 from engine.plan import models
 from engine.refusal import Refusal
 
@@ -33,12 +32,12 @@ async def plan(context: Context, incoming: Incoming, request: Plan, message: str
         return
     file = await uploads.find(context, incoming.place, request.file)
     valid = await _valid_file(context, incoming, request)
-    preview = await preview_of(context, file.sha256, request, valid)
+    preview, doubt = await asyncio.gather(preview_of(context, file.sha256, request, valid), destination.check(context))
     draft_id = store.new_id()
     spec = _spec(context, incoming, request, file, valid, preview)
     draft = Draft(draft_id, message or f"draft/{draft_id}", replace(request, file=file.sha256), spec)
     await context.database.write(store.add_draft, incoming.place, draft, context.clock())
-    await context.say(incoming.place, words.plan(draft.message, draft_id, preview, file.name))
+    await context.say(incoming.place, words.plan(draft.message, draft_id, preview, file.name, spec.target, doubt))
 
 
 async def _valid_file(context: Context, incoming: Incoming, request: Plan) -> ThreadFile | None:
@@ -88,17 +87,10 @@ def _spec(
         train=source,
         valid=replace(source, name=valid.name, sha256=valid.sha256) if valid else None,
         parameters=parameters,
-        target=_target(context, request, file),
+        target=destination.target(context, file.name, request.method),
         requester=incoming.person.id,
         group=incoming.place.id,
     )
-
-
-def _target(context: Context, request: Plan, file: ThreadFile) -> Target:
-    if not context.settings.can_push:
-        return Target()
-    day = datetime.fromtimestamp(context.clock(), UTC).date()
-    return Target(names.repo_name(context.settings.hf_namespace, file.name, request.method, day))
 
 
 async def start(context: Context, incoming: Incoming, draft_id: str) -> None:

@@ -8,7 +8,7 @@ from sqlalchemy import Connection
 import engine.store
 from bot import store
 from bot.chat import Incoming
-from bot.talk import runs
+from bot.talk import destination, runs
 from bot.talk.commands import Push, Resume, Retry
 from bot.talk.context import Context
 from bot.talk.finetune import check_limit
@@ -46,20 +46,30 @@ async def push(context: Context, incoming: Incoming, request: Push) -> None:
     run = await runs.find(context, incoming, request.run)
     if run is None:
         return
+    if run.status is Status.succeeded and not run.spec.target.repo:
+        run = _with_target(context, run)
     if not run.spec.target.repo:
-        raise Refusal("No Hub token and namespace were set when this run was asked for, so it has nowhere to go.")
+        raise Refusal(
+            "No Hub token and namespace are set, so the model stays on this server: set HF_TOKEN, HF_NAMESPACE."
+        )
     if run.held_at and not run.status.is_over:
         await context.database.write(engine.store.wake, run.id)
         await context.say(incoming.place, words.pushing_again(f"{incoming.key}/answer", run))
     elif not run.status.is_over:
         raise Refusal(f"Run {run.id} is {run.status}: its model is pushed by itself once it is trained.")
-    elif run.status is Status.succeeded:
+    elif run.status is Status.succeeded and run.done == "push":
         raise Refusal(f"The model of run {run.id} is on the Hub already: {run.result.url}")
     elif run.done != "train":
         raise Refusal(f"Run {run.id} was not trained to its end, so there is no model to push.")
     else:
         trained = replace(_anew(run, run.spec), status=Status.trained, done="train", result=run.result)
         await _queue(context, incoming, trained)
+
+
+def _with_target(context: Context, run: Run) -> Run:
+    """A run whose model stayed here, as no token was set then, with the repo that it may go to now."""
+    target = destination.target(context, run.spec.train.name, run.spec.method)
+    return replace(run, spec=replace(run.spec, target=target))
 
 
 async def _ended(context: Context, incoming: Incoming, run_id: str) -> Run | None:

@@ -6,6 +6,7 @@ from pathlib import Path
 import engine.store
 from bot import store
 from bot.chat import Incoming
+from bot.redact import redactor
 from bot.talk.commands import Cancel, Logs, Show
 from bot.talk.context import Context
 from bot.wording import run as words
@@ -20,9 +21,9 @@ async def show(context: Context, incoming: Incoming, request: Show) -> None:
     key = f"{incoming.key}/answer"
     if not request.run:
         runs = await context.database.read(engine.store.recent_runs, LISTED)
-        await context.say(incoming.place, words.listing(key, runs))
+        await context.say(incoming.place, words.listing(key, [context.shown(run) for run in runs]))
     elif run := await find(context, incoming, request.run):
-        await context.say(incoming.place, words.listing(key, [run]))
+        await context.say(incoming.place, words.listing(key, [context.shown(run)]))
 
 
 async def cancel(context: Context, incoming: Incoming, request: Cancel) -> None:
@@ -40,8 +41,14 @@ async def logs(context: Context, incoming: Incoming, request: Logs) -> None:
 
 
 def _log(folder: Path, run: Run) -> Path | None:
+    """A copy of the log that may be shown: libraries wrote it, so secrets are taken out."""
     file = RunFolder(folder).attempts / run.attempt / "log.txt"
-    return file if run.attempt and file.exists() and file.stat().st_size else None
+    if not run.attempt or not file.exists() or not file.stat().st_size:
+        return None
+    copy = file.with_name("log-shown.txt")
+    with file.open(errors="replace") as lines, copy.open("w") as out:
+        out.writelines(map(redactor.text, lines))
+    return copy
 
 
 async def find(context: Context, incoming: Incoming, run_id: str) -> Run | None:

@@ -1,6 +1,6 @@
 """What the bot says when asked what it can do, and its one-line answers."""
 
-from bot.chat import Button, File, Message
+from bot.chat import Button, File, Message, Person
 from engine.data.types import NEEDS
 from engine.refusal import Refusal
 
@@ -60,6 +60,18 @@ def no_file(key: str, method: str) -> Message:
 
 def example(key: str, method: str, file: File) -> Message:
     return Message(key, f"This is what {method} reads: {', '.join(NEEDS[method])}.", files=(file,))
+
+
+def pasted(key: str, person: Person) -> Message:
+    """To the person alone: a token that stood in a message is known to everybody who can read there."""
+    return Message(
+        key,
+        "You sent a token or another secret here, where others can read it. Delete your message and revoke the token "
+        "now, at https://huggingface.co/settings/tokens for one of the Hub. I did not keep it and did nothing else "
+        "with your message. I never need a token in a chat: whoever runs me sets HF_TOKEN on the server.",
+        title="That was a secret",
+        only_for=person,
+    )
 
 
 def not_mine(key: str) -> Message:

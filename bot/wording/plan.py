@@ -6,16 +6,16 @@ from dataclasses import replace
 from bot.chat import Button, Message, Table
 from bot.wording.numbers import count, duration, number
 from engine.data.types import Preview, Sample, Setting
-from engine.jobs import Value
+from engine.jobs import Target, Value
 
 MAX_SAMPLE = 700
 QUESTION = "\nStart it?"
 
 
-def plan(key: str, draft: str, preview: Preview, file: str) -> Message:
-    """What a run would be, and the button that queues it."""
+def plan(key: str, draft: str, preview: Preview, file: str, target: Target, doubt: str = "") -> Message:
+    """What a run would be, and the button that queues it. `doubt` is what may keep it from `target`."""
     what = f"{preview.method} on {file} with {preview.model}."
-    notes = (note for note in (preview.model_note, *preview.estimate.notes) if note)
+    notes = (note for note in (where(target), doubt, preview.model_note, *preview.estimate.notes) if note)
     return Message(
         key,
         "\n".join((what, *notes)) + QUESTION,
@@ -29,6 +29,13 @@ def plan(key: str, draft: str, preview: Preview, file: str) -> Message:
             Button("Discard", f"drop:{draft}"),
         ),
     )
+
+
+def where(target: Target) -> str:
+    if not target.repo:
+        return "The model stays on this server, since no Hub token and namespace are set."
+    seen = "private" if target.is_private else "public"
+    return f"The model will go to {target.repo}, {seen}."
 
 
 def taken(draft: Message, words: str) -> Message:

@@ -10,7 +10,7 @@ from engine.data.fixes import FIXES
 from engine.data.types import NEEDS, Issue, Preview, Report
 from engine.jobs import Run
 
-MAX_GROUPS = 15
+MAX_GROUPS = 20
 MAX_LINES = 5
 SEVERITIES = ("error", "warning", "note")
 
@@ -161,7 +161,7 @@ def _issues(issues: Iterable[Issue]) -> Table | None:
     if not groups:
         return None
     more = len(groups) - MAX_GROUPS
-    title = f"and {count(more, 'more kind', 'more kinds')} of issue" if more > 0 else ""
+    title = f"{count(more, 'more kind', 'more kinds')} of issue in the list attached" if more > 0 else ""
     rows = tuple(_row(group) for group in groups[:MAX_GROUPS])
     return Table(("", "Line", "What is wrong, and what to do"), rows, title)
 

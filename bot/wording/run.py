@@ -1,13 +1,16 @@
 """What the bot says of a run: its one living message, its end, and the lists."""
 
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from bot.chat import Button, File, Message, Person, Table
 from bot.wording.numbers import bar, count, duration, number, size, sparkline
 from engine.jobs import Answer, Result, Run, Status
 
 MAX_CELL = 200
+LOOPBACK = ("127.0.0.1", "localhost", "::1")
 METRICS = {
     "eval_loss": "held-out loss",
     "eval_perplexity": "perplexity",
@@ -85,7 +88,7 @@ def final(run: Run, person: Person, plot: Path | None) -> Message:
     result = run.result
     return Message(
         key,
-        "\n".join((subject(run), *_where(result))),
+        "\n".join((subject(run), *_where(run))),
         title=f"{name(run)} succeeded",
         fields=(
             *_metrics(result),
@@ -98,9 +101,21 @@ def final(run: Run, person: Person, plot: Path | None) -> Message:
     )
 
 
-def _where(result: Result) -> Iterable[str]:
+def for_readers_elsewhere(run: Run) -> Run:
+    """The run without what only opens on the bot's own machine: the page on a local Hub, and code that asks there."""
+    if urlsplit(run.result.url).hostname not in LOOPBACK:
+        return run
+    return replace(run, result=replace(run.result, url="", snippet=""))
+
+
+def _where(run: Run) -> Iterable[str]:
+    result = run.result
     if not result.repo:
-        yield "The model stays on this server: no Hub token and namespace are set."
+        yield f"The model stays on this server, in runs/{run.id} of the bot's data folder."
+        yield f"Once HF_TOKEN and HF_NAMESPACE are set there, `/finetune push {run.id}` brings it to the Hub."
+        return
+    if not result.url:
+        yield f"The model is {result.repo} on the Hub of the bot's own machine, and can be opened there."
         return
     yield f"The model is at {result.url}"
     if result.is_private:
@@ -137,7 +152,7 @@ def _cut(text: str) -> str:
 def card(run: Run, person: Person) -> Message:
     """For the team's channel: one card for each run that ended."""
     lines = [f"{subject(run)}, asked for by {person.name}", run.reason if run.reason else ""]
-    link = [run.result.url] if run.result.url else []
+    link = [run.result.url or run.result.repo]
     return Message(
         f"run/{run.id}/card",
         "\n".join(filter(None, (*lines, *link))),
@@ -158,8 +173,8 @@ def listing(key: str, runs: Sequence[Run]) -> Message:
 
 
 def _short(run: Run) -> str:
-    if run.result.url:
-        return run.result.url
+    if run.result.repo:
+        return run.result.url or run.result.repo
     if run.progress.steps and not run.status.is_over:
         return f"step {run.progress.step} of {run.progress.steps}"
     return run.reason[:MAX_CELL]

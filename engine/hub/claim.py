@@ -18,14 +18,12 @@ from huggingface_hub import CommitOperationAdd, HfApi, ModelInfo
 from huggingface_hub.errors import HfHubHTTPError, RepositoryNotFoundError
 
 from engine.events import EventLog, read_events
-from engine.folder import RunFolder
+from engine.folder import CLAIM, RunFolder
 from engine.hub import client, names, rights
 from engine.refusal import Refusal
 
 EMPTY = (".gitattributes",)
 """What the Hub itself puts into a new repo."""
-CLAIM = "claim.json"
-"""In a run's folder: the repo that was made for it, and the commit that says so."""
 NOTE = """---
 tags: [threadtune]
 ---

@@ -5,6 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from pydantic import SecretStr
 from sqlalchemy import Connection
 
 import engine.store
@@ -99,6 +100,17 @@ async def test_the_model_of_a_run_that_ended_is_pushed_by_a_new_one(talk: Talk) 
     assert await talk.says("push 1") == "Run 2 pushes the model of run 1."
     run = await talk.run("2")
     assert (run.status, run.done, run.of) == (Status.trained, "train", "1")
+
+
+async def test_a_model_that_stayed_here_is_pushed_once_a_token_is_set(talk: Talk) -> None:
+    stayed = replace(SPEC, target=Target())
+    await talk.knows(replace(FAILED, spec=stayed, status=Status.succeeded, done="train", reason=""))
+    assert "set HF_TOKEN, HF_NAMESPACE" in await talk.says("push 1")
+    able = {"hf_token": SecretStr("hf_x"), "hf_namespace": "acme"}
+    talk.context = replace(talk.context, settings=talk.context.settings.model_copy(update=able))
+    assert await talk.says("push 1") == "Run 2 pushes the model of run 1."
+    run = await talk.run("2")
+    assert (run.spec.target.repo, run.status) == ("acme/rows-sft-1970-01-01", Status.trained)
 
 
 @pytest.mark.parametrize(

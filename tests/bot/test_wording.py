@@ -83,7 +83,7 @@ def a_preview(**changes: object) -> Preview:
 
 
 def test_a_plan_shows_what_is_trained_and_offers_the_other_readings() -> None:
-    message = plan.plan("draft/d", "d", a_preview(), "pairs.csv")
+    message = plan.plan("draft/d", "d", a_preview(), "pairs.csv", Target("acme/pairs"))
     assert "⟦assistant⟧" not in message.code and "<s>user hi assis⟦" not in message.code
     assert "⟦" in message.code and "⟧" in message.code
     assert [button.label for button in message.buttons] == ["Start", "Train as plain text", "Unescape \\n", "Discard"]
@@ -91,9 +91,19 @@ def test_a_plan_shows_what_is_trained_and_offers_the_other_readings() -> None:
     assert "10 held out" in dict(message.fields)["Used"] and "3 cut at max_length" in dict(message.fields)["Used"]
 
 
+def test_a_plan_says_where_the_model_will_go_and_what_may_keep_it_from_there() -> None:
+    def said(target: Target, doubt: str = "") -> str:
+        return plan.plan("k", "d", a_preview(), "a.csv", target, doubt).text
+
+    assert "The model will go to acme/pairs, private." in said(Target("acme/pairs"))
+    assert "acme/pairs, public." in said(Target("acme/pairs", is_private=False))
+    assert "stays on this server" in said(Target())
+    assert "The Hub is away." in said(Target("acme/pairs"), "The Hub is away.")
+
+
 def test_a_very_long_row_is_cut_and_says_how_long_it_is() -> None:
     sample = Sample("longest", 3, "x" * 5000)
-    assert "(5,000 characters)" in plan.plan("k", "d", a_preview(samples=(sample,)), "a.csv").code
+    assert "(5,000 characters)" in plan.plan("k", "d", a_preview(samples=(sample,)), "a.csv", Target()).code
 
 
 def at_work(**changes: object) -> Run:
@@ -134,6 +144,21 @@ def test_the_end_says_where_the_model_is_who_can_open_it_and_what_changed() -> N
     assert dict(message.fields)["Held-out loss"] == "3.4 → 1.2"
     assert message.table and message.table.rows == (("hi?", "no", "yes"),)
     assert message.code == "from peft import …" and message.mentions == (ANN,)
+
+
+def test_a_model_that_stays_here_says_how_it_can_be_pushed_later() -> None:
+    message = run.final(at_work(status=Status.succeeded, ended_at=400.0), ANN, None)
+    assert "runs/7" in message.text and "/finetune push 7" in message.text
+
+
+def test_no_link_to_the_bots_own_machine_is_shown_elsewhere() -> None:
+    result = Result(repo="local/pairs", url="http://127.0.0.1:7861/local/pairs", snippet="127.0.0.1")
+    ended = run.for_readers_elsewhere(at_work(status=Status.succeeded, result=result, ended_at=400.0))
+    for message in (run.final(ended, ANN, None), run.card(ended, ANN), run.listing("k", [ended])):
+        said = f"{message.text} {message.code} {message.table.rows if message.table else ''}"
+        assert "local/pairs" in said and "127.0.0.1" not in said
+    public = at_work(result=replace(result, url="https://hub.example/acme/pairs"))
+    assert run.for_readers_elsewhere(public) == public
 
 
 def test_a_run_that_failed_says_why_and_names_who_asked() -> None:

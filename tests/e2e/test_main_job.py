@@ -52,25 +52,38 @@ async def test_a_dropped_file_becomes_a_private_model_with_its_link_in_the_threa
         live = [message for message in room.all(THREAD) if message.key == "run/1/live"]
         assert len(live) == 1 and live[0].title == "Run 1 · succeeded" and not live[0].buttons
     url, token = endpoint
-    info = connect(token, url).model_info(final.text.split(url + "/")[1].split()[0], files_metadata=True)
+    assert url not in final.text + final.code
+    repo = re.search(r"local/facts\S+", final.text)
+    assert repo
+    info = connect(token, url).model_info(repo[0], files_metadata=True)
     assert info.private
     names = {sibling.rfilename for sibling in info.siblings or []}
     assert {"adapter_model.safetensors", "adapter_config.json", "README.md", "tokenizer.json"} <= names
     assert not any(name.endswith((".bin", ".pt", ".arrow")) for name in names)
 
 
-async def test_two_clicks_train_once(chosen: Settings) -> None:
+async def test_two_clicks_train_once_and_a_cancelled_run_leaves_no_repo(
+    chosen: Settings, endpoint: tuple[str, str]
+) -> None:
     async with house(chosen) as room:
-        await room.drops("facts.csv", FACTS)
-        plan = await room.plans(f"sft {FAST}")
+        await room.drops("twice.csv", FACTS)
+        plan = await room.plans("sft max_steps=5000 max_length=64 valid=off")
+        assert re.search(r"The model will go to local/twice-sft-[\d-]+, private\.", plan.text)
         room.presses(plan, "Start")
         second = room.presses(plan, "Start")
         answer = await room.sees(lambda message: message.key == f"{second}/answer")
         assert "answered already" in answer.text
         listing = await room.answered("list")
         assert listing.table and len(listing.table.rows) == 1
+        await steps_of(chosen, 1)
+        assert json.loads((chosen.runs / "1" / "claim.json").read_text())["repo"].startswith("local/twice-sft")
         await room.answered("cancel 1")
         assert "cancelled" in (await room.ends()).title
+        async with asyncio.timeout(60):
+            while (chosen.runs / "1" / "claim.json").exists():  # noqa: ASYNC110  the Hub tells nobody
+                await asyncio.sleep(0.1)
+    url, token = endpoint
+    assert "local/twice-sft" not in " ".join(info.id for info in connect(token, url).list_models(author="local"))
 
 
 async def test_a_training_killed_each_time_says_why_and_the_bot_lives_on(chosen: Settings) -> None:

@@ -9,8 +9,8 @@ from huggingface_hub import HfApi
 from huggingface_hub.errors import RepositoryNotFoundError
 
 from engine.events import EventLog
-from engine.folder import RunFolder
-from engine.hub.claim import CLAIM, release, reserve
+from engine.folder import CLAIM, RunFolder
+from engine.hub.claim import release, reserve
 from engine.hub.client import connect
 from engine.hub.push import push as work
 from engine.jobs import JobSpec, Model, Source, Target

@@ -1,0 +1,73 @@
+"""Where a model will go is said, and made sure of, before anything is trained."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from pydantic import SecretStr
+
+from bot.settings import Settings
+from bot.talk import destination, leftovers
+from bot.talk.context import Context
+from engine.database import Database
+from engine.jobs import Target
+from engine.refusal import Refusal
+from tests.fakes.chat import FakeChat, Server
+from tests.twins.hub import Twin, hub_twin
+
+
+@pytest.fixture
+def twin(tmp_path: Path) -> Iterator[Twin]:
+    with hub_twin(tmp_path / "hub") as found:
+        yield found
+
+
+@pytest.fixture
+def context(twin: Twin, tmp_path: Path) -> Iterator[Context]:
+    chosen = Settings(
+        _env_file=None,
+        data=tmp_path / "data",
+        cache=tmp_path / "cache",
+        hf_endpoint=twin.url,
+        hf_token=SecretStr(twin.token),
+        hf_namespace="local",
+    )
+    database = Database(f"sqlite:///{tmp_path / 'x.db'}")
+    yield Context(chosen, database, FakeChat(Server()), lambda: 1_800_000_000.0)
+    database.close()
+
+
+def changed(context: Context, **settings: object) -> Context:
+    return replace(context, settings=context.settings.model_copy(update=settings), known={})
+
+
+def test_the_repo_is_named_by_data_method_and_day_and_private(context: Context) -> None:
+    assert destination.target(context, "Facts (1).csv", "sft") == Target("local/facts-1-sft-2027-01-15", True)
+    assert destination.target(changed(context, hf_token=SecretStr("")), "a.csv", "sft") == Target()
+
+
+async def test_a_good_token_is_asked_about_once(context: Context, twin: Twin) -> None:
+    assert await destination.check(context) == ""
+    assert await destination.check(context) == ""
+    assert twin.count("whoami") == 1
+
+
+async def test_a_token_that_may_not_push_is_said_before_anything_is_planned(context: Context) -> None:
+    with pytest.raises(Refusal, match="make a new one"):
+        await destination.check(changed(context, hf_token=SecretStr("hf_wrong")))
+    with pytest.raises(Refusal, match="no member of acme"):
+        await destination.check(changed(context, hf_namespace="acme"))
+
+
+async def test_a_hub_that_is_away_is_a_doubt_and_no_refusal(context: Context, twin: Twin) -> None:
+    twin.fail("whoami", 503, times=99)
+    doubt = await destination.check(context)
+    assert "trouble" in doubt and "begin all the same" in doubt
+    assert context.known == {}
+
+
+async def test_without_a_token_nobody_is_asked(context: Context, twin: Twin) -> None:
+    assert await destination.check(changed(context, hf_token=SecretStr(""))) == ""
+    await leftovers.tick(changed(context, hf_token=SecretStr("")))
+    assert twin.seen == []

@@ -1,0 +1,1 @@
+"""What must never get out: secrets in logs, messages, files and processes."""
