@@ -145,11 +145,12 @@ def _started(run: Run, data: Data, now: float) -> Run:
     if kind_of(run.attempt) == "train" and isinstance(step, int):
         progress = replace(progress, step=step)
     run = replace(run, progress=progress)
-    number = number_of(run.attempt)
-    if number == 1 and not progress.step:
+    kind, number = kind_of(run.attempt), number_of(run.attempt)
+    goes_on = kind == "train" and progress.step > 0
+    if number == 1 and not goes_on:
         return run
-    where = f" from step {progress.step}" if kind_of(run.attempt) == "train" else ""
-    return _with_notice(run, f"{RESTARTED[kind_of(run.attempt)]}{where}, try {number} of {MOST_TRIES}.")
+    where = f" from step {progress.step}" if kind == "train" else ""
+    return _with_notice(run, f"{RESTARTED[kind]}{where}, try {number} of {MOST_TRIES}.")
 
 
 def _phase(run: Run, data: Data, now: float) -> Run:

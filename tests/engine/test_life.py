@@ -52,6 +52,13 @@ def test_a_run_fetches_trains_pushes_and_succeeds() -> None:
     assert (run.status, run.started_at, run.ended_at) == (Status.succeeded, 2.0, 9.0)
 
 
+def test_a_first_push_after_a_training_is_no_restart() -> None:
+    trained = after(after(training(), "step", step=60, steps=60, loss=1.0), "finished")
+    started = after(life.begin(trained, "push-1", 9.0), "started")
+    assert started.progress.notices == ()
+    assert "try 2 of 3" in after(life.begin(trained, "push-2", 9.0), "started").progress.notices[0]
+
+
 def test_a_run_without_a_target_succeeds_when_it_is_trained() -> None:
     run = after(training(replace(SPEC, target=Target())), "finished", metrics={"eval_loss": 0.5})
     assert (run.status, run.result.metrics) == (Status.succeeded, {"eval_loss": 0.5})
