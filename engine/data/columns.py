@@ -66,6 +66,25 @@ def normalised(name: str) -> str:
     return unicodedata.normalize("NFKC", name).strip().lower().replace(" ", "_").replace("-", "_")
 
 
+HEADERS = {1: ("text",), 2: ("prompt", "text"), 3: ("prompt", "text", "rejected_text")}
+"""The header that a table without one gets, by the number of its columns."""
+LONGEST_COLUMN_NAME = 40
+
+
+def is_data(names: Sequence[str]) -> bool:
+    """Whether what stands in a header's place is a row: no name is known, and one is a sentence or a number."""
+    if any(normalised(name) in KNOWN | HARMLESS or nearest_role(name) for name in names):
+        return False
+    return any(
+        len(name) > LONGEST_COLUMN_NAME or name.count(" ") > 2 or name.strip().isdigit() for name in names
+    ) or all(" " in name for name in names)
+
+
+def nearest_role(name: str) -> str | None:
+    """The column that methods need which `name` was probably meant to be."""
+    return next((wanted for wanted in NEEDS["dpo"] if nearest(wanted, [name])), None)
+
+
 def mapping_for(
     method: str, columns: Sequence[str], override: Mapping[str, str], lists: Collection[str] = ()
 ) -> Way | None:

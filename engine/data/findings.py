@@ -12,7 +12,7 @@ MOST_ISSUES = 1_000
 CELL_ERRORS = frozenset({"empty_cell", "wrong_type", "missing_key", "bad_messages"})
 """Errors of one cell: they concern the methods that need its column; every other error concerns the whole file."""
 
-COLUMN_ERRORS = frozenset({"missing_column", "misspelt_column"})
+COLUMN_ERRORS = frozenset({"missing_column", "misspelt_column", "missing_header"})
 
 FILE_ERRORS = frozenset(
     {
@@ -29,7 +29,8 @@ WARNINGS = frozenset(
     {
         "blank_cell", "inner_quote", "literal_newline", "equal_pair", "duplicate_row", "few_rows",
         "control_character", "bidi_character", "secret", "repeated_header", "late_column",
-        "empty_turn", "turn_order",
+        "empty_turn", "turn_order", "zero_width", "html_entity", "mojibake", "formula", "personal_data",
+        "near_duplicate", "conflicting_pair", "few_tokens", "templated_text",
     }
 )  # fmt: skip
 

@@ -6,6 +6,8 @@ from collections import Counter
 from collections.abc import Mapping
 from itertools import pairwise
 
+from engine.data.shown import shown
+
 STYLES: Mapping[str, tuple[str, str, str]] = {
     "human/bot": (r"(?:human|Human)\s*:", r"(?:bot|Bot)\s*:", "human: … bot: …"),
     "Human/Assistant": (r"(?:human|Human)\s*:", r"(?:assistant|Assistant)\s*:", "Human: … Assistant: …"),
@@ -130,7 +132,9 @@ def messages_of(value: object) -> Messages:
         try:
             value = json.loads(value)
         except ValueError:
-            raise BadMessages("bad_messages", "the cell is no JSON list of messages") from None
+            raise BadMessages(
+                "bad_messages", "the cell is no JSON list of messages; write one, or drop the row"
+            ) from None
     if not isinstance(value, list) or not value:
         raise BadMessages("bad_messages", "it must be a list of messages with `role` and `content`, not empty")
     return [_message(item, number) for number, item in enumerate(value, 1)]
@@ -138,20 +142,24 @@ def messages_of(value: object) -> Messages:
 
 def _message(item: object, number: int) -> dict[str, str]:
     if not isinstance(item, dict):
-        raise BadMessages("bad_messages", f"message {number} is no object with `role` and `content`")
+        raise BadMessages("bad_messages", f"message {number} is no object with `role` and `content`; write it as one")
     role, content = item.get("role", item.get("from")), item.get("content", item.get("value"))
     if not isinstance(role, str) or role not in ROLES:
         wanted = "system, user or assistant"
-        raise BadMessages("bad_messages", f"message {number} has no role of {wanted}")
+        raise BadMessages("bad_messages", f"message {number} has {_role(role)}; it must be {wanted}")
     if not isinstance(content, str):
-        raise BadMessages("bad_messages", f"message {number} has no `content` that is a string")
+        raise BadMessages("bad_messages", f"message {number} has no `content` that is a string; write its text")
     return {"role": ROLES[role], "content": content}
+
+
+def _role(role: object) -> str:
+    return f"the role {shown(role, 20)}" if isinstance(role, str) else "no role"
 
 
 def faults_of(messages: Messages, *, is_whole: bool = True) -> list[BadMessages]:
     """What is odd in a conversation, or in a part of one."""
     faults = [
-        BadMessages("empty_turn", f"message {number} ({message['role']}) is empty")
+        BadMessages("empty_turn", f"message {number} ({message['role']}) is empty; write it or take it out")
         for number, message in enumerate(messages, 1)
         if not message["content"].strip()
     ]
@@ -159,7 +167,11 @@ def faults_of(messages: Messages, *, is_whole: bool = True) -> list[BadMessages]
     if not is_whole:
         return faults
     if "assistant" not in roles:
-        faults.append(BadMessages("bad_messages", "no message is the assistant's, so there is nothing to learn"))
+        faults.append(
+            BadMessages(
+                "bad_messages", "no message is the assistant's, so there is nothing to learn; add one or drop the row"
+            )
+        )
     elif any(one == other for one, other in pairwise(roles)) or roles[0] != "user":
-        faults.append(BadMessages("turn_order", "user and assistant do not take turns, user first"))
+        faults.append(BadMessages("turn_order", "user and assistant do not take turns, user first; put them in order"))
     return faults

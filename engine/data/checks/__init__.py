@@ -1,7 +1,8 @@
 """`check`: one pass over an upload, every fault at once, and which methods can use it."""
 
+import bisect
 import hashlib
-import statistics
+import itertools
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from difflib import get_close_matches
@@ -18,6 +19,7 @@ from engine.data.types import NEEDS, Fit, Report
 from engine.refusal import Refusal
 
 FEW_ROWS = 10
+FEW_TOKENS = 200
 LONGEST_NAME = 255
 
 
@@ -99,10 +101,13 @@ class _Check:
                 if not bad or any(bad.isdisjoint(way.values()) for way in wanted):
                     for output in outputs:
                         output.write(record.cells)
+            cells.content.finish()
+            cells.repeats.report(self.findings)
         finally:
+            cells.repeats.close()
             for output in outputs:
                 output.close()
-        self._check_end()
+        self._check_end(cells)
         return self._report(cells, lists)
 
     def _wanted_ways(self) -> list[Way]:
@@ -124,7 +129,8 @@ class _Check:
         text = sft.get("text") if "prompt" not in sft else None
         whole = frozenset(column for way in ways for role, column in way.items() if role == "messages")
         pair = pairs[0] if pairs else None
-        return CellChecks(self.columns, needed, lists, whole, pair, text, self.findings.add)
+        prompt = next((way["prompt"] for way in ways if "rejected_text" in way and "prompt" in way), None)
+        return CellChecks(self.columns, needed, lists, whole, pair, prompt, text, self.findings.add)
 
     def _check_header(self) -> None:
         line = self.reading.first_line
@@ -136,9 +142,18 @@ class _Check:
                 words = "A column has no name; name it or take it out (perhaps each row ends in a delimiter)."
                 self.findings.add("empty_column_name", words, line=line, column=name)
         if not self._wanted_ways() and self.columns:
-            self._report_missing(line)
+            if self.reading.shape.format == "csv" and columns_.is_data(self.columns):
+                self._report_missing_header(line)
+            else:
+                self._report_missing(line)
         elif not self.override:
             self._report_near_misses(line)
+
+    def _report_missing_header(self, line: int | None) -> None:
+        header = columns_.HEADERS.get(len(self.columns))
+        what = f"such as {listed(header)}" if header else "with the columns' names"
+        words = f"This looks like a row, not like a header: {shown(self.columns[0])}. Put a line {what} above it."
+        self.findings.add("missing_header", words, line=line, fix="add_header" if header else "")
 
     def _report_missing(self, line: int | None) -> None:
         method = self.method or columns_.nearest_method(self.columns)
@@ -158,9 +173,7 @@ class _Check:
         for prompt, answer in columns_.PAIRS:
             if prompt in self.columns and answer in self.columns:
                 return f" To use what is there: prompt={prompt} text={answer}."
-        is_headless = self.reading.shape.format == "csv" and not any(" " not in name for name in self.columns)
-        hint = " Is the header missing?" if is_headless or any(name.isdigit() for name in self.columns) else ""
-        return hint + " Training needs `text`; or `prompt`, `text`, `rejected_text`; or `messages`."
+        return " Training needs `text`; or `prompt`, `text`, `rejected_text`; or `messages`."
 
     def _report_near_misses(self, line: int | None) -> None:
         """A file that some method can use may still have meant another one."""
@@ -168,19 +181,33 @@ class _Check:
             if name in columns_.KNOWN or name in columns_.HARMLESS or not name.strip():
                 continue
             meant = next((want for want in NEEDS["dpo"] if nearest(want, [name]) and want not in self.columns), None)
-            hint = f" Did you mean {shown(meant)}?" if meant else ""
+            hint = f"Did you mean {shown(meant)}? Rename it." if meant else "Keep it or take it out."
             fix = "rename_columns" if meant else ""
-            self.findings.add("unused_column", f"The column {shown(name)} is not used.{hint}", column=name, fix=fix)
+            self.findings.add("unused_column", f"The column {shown(name)} is not used. {hint}", column=name, fix=fix)
 
-    def _check_end(self) -> None:
+    def _check_end(self, cells: CellChecks) -> None:
         if blank := self.reading.blank_lines:
-            self.findings.add("blank_line", f"Blank lines were skipped: {blank}.")
+            self.findings.add("blank_line", f"Blank lines were skipped: {blank}. You may delete them.")
         if not self.bad_rows and not self.findings.has_file_errors:
-            self.findings.add("no_rows", "There is a header but no row under it.", line=self.reading.first_line)
-        elif 0 < self.bad_rows.total() < FEW_ROWS:
-            rows = self.bad_rows.total()
-            words = f"Only {rows} row{'s' * (rows > 1)}: it trains, but expect little from so few."
+            self.findings.add(
+                "no_rows", "There is a header but no row under it; add rows.", line=self.reading.first_line
+            )
+        self._check_amount(cells)
+
+    def _check_amount(self, cells: CellChecks) -> None:
+        """Whether there is much to learn from; tokens are told from the characters, about four of them to one."""
+        rows = self.bad_rows.total()
+        tokens = sum(length * times for length, times in cells.lengths.items()) // 4
+        if 0 < rows < FEW_ROWS:
+            words = f"Only {rows} row{'s' * (rows > 1)}: it trains, but expect little from so few. Add more if you can."
             self.findings.add("few_rows", words)
+        elif rows and tokens < FEW_TOKENS and self._wanted_ways():
+            words = f"Only about {tokens} tokens in all: it trains, but expect little from so few. Add more if you can."
+            self.findings.add("few_tokens", words)
+        if number := cells.content.templated:
+            words = f"{number:,} of {rows:,} rows hold a chat template's marks; "
+            words += "train them as they stand: sft or clm with template=none."
+            self.findings.add("templated_text", words)
 
     def _fit(self, method: str) -> Fit:
         way = self.ways[method]
@@ -214,13 +241,24 @@ def _for(method: str | None) -> str:
 
 
 def _stats(cells: CellChecks) -> dict[str, object]:
-    stats: dict[str, object] = {"literal_newlines": cells.literal_newlines}
+    content = cells.content
+    stats: dict[str, object] = {"literal_newlines": content.literal_newlines}
     if cells.lengths:
-        ordered = sorted(cells.lengths)
-        median, p95 = int(statistics.median_low(ordered)), ordered[min(len(ordered) - 1, int(0.95 * len(ordered)))]
-        stats["length"] = {"median": median, "p95": p95, "max": ordered[-1], "total": sum(ordered)}
+        stats["length"] = _lengths(cells.lengths)
     if turns := cells.turns.stats():
         stats["turns"] = turns
-    if cells.secrets:
-        stats["secrets"] = dict(cells.secrets)
+    for name, counts in (("secrets", content.secrets), ("personal_data", content.personal)):
+        if counts:
+            stats[name] = dict(counts)
     return stats
+
+
+def _lengths(lengths: Counter[int]) -> dict[str, int]:
+    """Characters of a row: median (the lower one), 95th percentile, longest, and all together."""
+    ordered = sorted(lengths)
+    until = list(itertools.accumulate(lengths[length] for length in ordered))
+    median, p95 = (
+        ordered[bisect.bisect_right(until, place)] for place in ((until[-1] - 1) // 2, int(0.95 * until[-1]))
+    )
+    total = sum(length * times for length, times in lengths.items())
+    return {"median": median, "p95": p95, "max": ordered[-1], "total": total}

@@ -89,7 +89,7 @@ class CsvReading:
 
     def _is_header_bad(self) -> bool:
         if len(self.columns) > MOST_COLUMNS:
-            words = f"The header has {len(self.columns):,} columns; at most {MOST_COLUMNS} are read."
+            words = f"The header has {len(self.columns):,} columns; at most {MOST_COLUMNS} are read. Take some out."
             self._add("too_many_columns", words, line=self._feeder.first)
             self.columns = self.columns[:MOST_COLUMNS]
             return True
@@ -133,10 +133,10 @@ class CsvReading:
             self._add("bad_quote", text, line=feeder.first, row=row)
         elif is_unclosed and opened is not None:
             line, column = feeder.first + opened[0], opened[1]
-            text = f'The double quote opened in cell {column} is not closed, or a quote in it is not doubled ("").'
+            text = f'The double quote opened in cell {column} is not closed: close it, or double quotes inside ("").'
             self._add("unclosed_quote", text, line=line, row=row, column=self._name(column))
         else:
-            text = 'A closing double quote is followed by more text; double a quote inside a cell ("").'
+            text = 'A closing double quote is followed by more text; double each quote inside a cell ("").'
             self._add("bad_quote", text, line=feeder.last, row=row)
         self._resume()
 
@@ -162,7 +162,7 @@ class CsvReading:
         feeder, width = self._feeder, len(self.columns)
         if len(feeder.kept) > 1 and width > 1 and any(self._is_a_row(line) for line in feeder.kept[1:]):
             opened = next((i for i, cell in enumerate(cells, 1) if "\n" in cell or "\r" in cell), 1)
-            text = f"The double quote opened in cell {opened} is closed only lines later, so rows run together."
+            text = f"The double quote opened in cell {opened} is closed only lines later: close it in its cell."
             self._add("unclosed_quote", text, line=feeder.first, row=self.row, column=self._name(opened))
             feeder.go_back_to_second()
             self._reader = self._new_reader()
@@ -173,7 +173,8 @@ class CsvReading:
             text = f"{len(cells):,} cells, but the header names {width}; {hint}. The end reads {rest}."
             self._add("too_wide", text, line=feeder.first, row=self.row)
         else:
-            text = f"{len(cells)} cells, but the header names {width}. The row reads {shown(cells[0])}."
+            number = f"{len(cells)} cell{'s' * (len(cells) > 1)}, but the header names {width}"
+            text = f"{number}: add what is missing, or quote a cell with a line break. It reads {shown(cells[0])}."
             self._add("too_narrow", text, line=feeder.first, row=self.row)
 
     def _has_no_stray_quote(self, cells: list[str]) -> bool:
@@ -189,7 +190,9 @@ class CsvReading:
                 text = f"A double quote stands alone in {shown(cell)}; quote the whole cell and double the quote."
                 self._add("stray_quote", text, line=self._feeder.first, row=self.row, column=name)
                 return False
-            text = f"Double quotes inside an unquoted cell were kept: {shown(cell)}."
+            text = (
+                f"Double quotes inside an unquoted cell were kept: {shown(cell)}. Quote the cell if that is not meant."
+            )
             self._add("inner_quote", text, line=self._feeder.first, row=self.row, column=name)
         return True
 

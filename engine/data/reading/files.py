@@ -122,7 +122,9 @@ def _only_member(path: Path) -> BinaryIO:
     try:
         return cast(BinaryIO, archive.open(members[0]))
     except (zipfile.BadZipFile, NotImplementedError, RuntimeError) as error:
-        raise CannotRead("bad_archive", f"The zip archive cannot be unpacked ({error}).") from None
+        raise CannotRead(
+            "bad_archive", f"The zip archive cannot be unpacked ({error}). Pack it anew, or upload the file itself."
+        ) from None
 
 
 def read_head(path: Path) -> bytes:
@@ -137,7 +139,7 @@ def read_head(path: Path) -> bytes:
             raise _other_encoding(head, encoding)
     head = without_bom(head)
     if not head.strip(b" \t\r\n"):
-        raise CannotRead("empty_file", "The file is empty.")
+        raise CannotRead("empty_file", "The file is empty; upload one with rows in it.")
     _refuse_zeros(head)
     if head[:200].lstrip().lower().startswith(WEB_PAGES):
         raise CannotRead("web_page", "This is a web page, perhaps a sign-in page; download the dataset itself.")
@@ -214,7 +216,11 @@ class Lines:
             if "\0" in text:
                 text = self._with_nul(number, text)
             if len(raw) >= LONGEST_LINE and raw[-1] not in b"\r\n":
-                self._add("line_too_long", "The line is longer than 16 MB; reading stopped there.", line=number)
+                self._add(
+                    "line_too_long",
+                    "The line is longer than 16 MB; reading stopped there. Cut it into several rows.",
+                    line=number,
+                )
                 return
             yield text
 
@@ -238,7 +244,9 @@ class Lines:
         if self._good >= self._undecoded_lines:
             for number, raw in self._undecoded:
                 name, text = _guess(raw)
-                words = f"These bytes are not UTF-8 as the rest of the file is; as {name} they read {shown(text)}."
+                words = (
+                    f"These bytes are not UTF-8 as the rest is; as {name} they read {shown(text)}. Save all as UTF-8."
+                )
                 self._add("mixed_encoding", words, line=number, fix="convert_encoding")
             return
         number, raw = self._undecoded[0]

@@ -146,14 +146,14 @@ class JsonReading:
                     self._report_no_object(value, line, row)
                 continue
             if len(value) > MOST_COLUMNS:
-                words = f"The row has {len(value):,} keys; at most {MOST_COLUMNS} columns are read."
+                words = f"The row has {len(value):,} keys; at most {MOST_COLUMNS} are read. Take some out."
                 self._add("too_many_columns", words, line=line, row=row)
                 continue
             yield Record(row, line, line, value)
 
     def _report_no_object(self, value: object, line: int, row: int) -> None:
         kind = {list: "a list", str: "a string", bool: "true or false", type(None): "null"}.get(type(value), "a number")
-        words = f'This is {kind}, not an object such as {{"text": "…"}}.'
+        words = f'This is {kind}; write an object such as {{"text": "…"}}, or drop it.'
         self._add("not_an_object", words, line=line, row=row)
 
     _was_reported = False
@@ -161,7 +161,7 @@ class JsonReading:
     def _fail(self, error: BadJson, line: int, row: int | None = None) -> None:
         self._was_reported = True
         where = f"column {error.column}: " if error.column else ""
-        self._add("bad_json", f"{where}this is not JSON: {error.text}.", line=line, row=row)
+        self._add("bad_json", f"{where}this is not JSON: {error.text}. Mend or drop it.", line=line, row=row)
 
     def _each_line(self) -> Iterator[tuple[int, object]]:
         row = 0

@@ -29,7 +29,7 @@ class ParquetReading:
         self.row = 0
         self.columns = tuple(self._file.schema_arrow.names)
         if len(self.columns) > MOST_COLUMNS:
-            words = f"The file has {len(self.columns):,} columns; at most {MOST_COLUMNS} are read."
+            words = f"The file has {len(self.columns):,} columns; at most {MOST_COLUMNS} are read. Take some out."
             add("too_many_columns", words)
             self.columns = self.columns[:MOST_COLUMNS]
 

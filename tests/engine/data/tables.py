@@ -5,6 +5,9 @@ import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from engine.data.checks import check
+from engine.data.types import Issue
+
 Rows = Sequence[Mapping[str, str]]
 
 QUESTIONS = (
@@ -45,3 +48,9 @@ def write_jsonl(path: Path, rows: Sequence[Mapping[str, object]]) -> Path:
 
 def read_jsonl(path: Path) -> list[dict[str, object]]:
     return [json.loads(line) for line in path.read_text(encoding="utf-8").split("\n") if line]
+
+
+def found(folder: Path, name: str, content: bytes) -> list[Issue]:
+    path = folder / name
+    path.write_bytes(content)
+    return list(check(path).issues)

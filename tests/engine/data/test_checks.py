@@ -2,6 +2,7 @@
 
 import gzip
 import io
+import re
 import struct
 import zipfile
 from pathlib import Path
@@ -13,9 +14,9 @@ import pytest
 from engine.data.checks import check
 from engine.data.checks.grouping import group
 from engine.data.findings import CELL_ERRORS, COLUMN_ERRORS, FILE_ERRORS, NOTES, WARNINGS, severity
-from engine.data.types import NEEDS, Issue
+from engine.data.types import NEEDS
 from engine.refusal import Refusal
-from tests.engine.data.tables import DPO, SFT, TABLES, read_jsonl, write_csv, write_jsonl
+from tests.engine.data.tables import DPO, SFT, TABLES, found, read_jsonl, write_csv, write_jsonl
 
 ROW = b'{"text":"good"}\n'
 CHAT = b'{"messages":[{"role":"user","content":"hi"},{"role":"%s","content":"%s"}]}\n'
@@ -65,6 +66,16 @@ CASES: dict[str, tuple[str, bytes, int | None]] = {
     "few_rows": ("a.csv", b"text\na\n", None),
     "control_character": ("a.csv", b"text\na\nb\x1b[31m\n", 3),
     "bidi_character": ("a.csv", "text\na\nb\u202etxt\n".encode(), 3),
+    "missing_header": ("a.csv", b"What is the capital of France?,Paris\nWhat is the capital of Peru?,Lima\n", 1),
+    "zero_width": ("a.csv", "text\na\nb\u200bc\n".encode(), 3),
+    "html_entity": ("a.csv", b"text\na\nthis &amp; that\n", 3),
+    "mojibake": ("a.csv", "text\na café\na caf\u00c3\u00a9\n".encode(), 3),
+    "formula": ("a.csv", b"prompt,text\na,b\na,=SUM(A1:A3)\n", 3),
+    "personal_data": ("a.csv", b"text\na\nask jane.doe@mail.org today\n", 3),
+    "near_duplicate": ("a.csv", b"text\na b\nc\nA  b\n", 4),
+    "conflicting_pair": ("a.csv", b"prompt,text,rejected_text\na,b,c\nd,b,c\na,c,b\n", 4),
+    "few_tokens": ("a.csv", b"text\n" + b"".join(b"%d\n" % i for i in range(20)), None),
+    "templated_text": ("a.csv", b"text\n<|im_start|>user hi<|im_end|>\n", None),
     "secret": ("a.csv", f"text\na\nmy key is {KEY}\n".encode(), 3),
     "repeated_header": ("a.csv", b"prompt,text\na,b\nprompt,text\n", 3),
     "late_column": ("a.jsonl", ROW * 1_000 + b'{"text":"a","note":"b"}\n', 1_001),
@@ -77,14 +88,14 @@ CASES: dict[str, tuple[str, bytes, int | None]] = {
     "blank_line": ("a.csv", b"text\na\n\nb\n", None),
     "unused_column": ("a.csv", b"text,comment\na,b\n", None),
 }
+ADVICE = re.compile(
+    r"\b(it must be|upload|save|add|drop|write|put|quote|close|double|mend|fill|rename|cut|take|turn|"
+    r"repair|mask|paste|keep|train|remove|delete|give|needs|download)\b",
+    re.IGNORECASE,
+)
+"""Every message says what to do."""
 ELSEWHERE = {"unreadable"}
 """Of a file that is not there, or a damaged Parquet file, which have tests of their own."""
-
-
-def found(folder: Path, name: str, content: bytes) -> list[Issue]:
-    path = folder / name
-    path.write_bytes(content)
-    return list(check(path).issues)
 
 
 @pytest.mark.parametrize("code", CASES)
@@ -94,6 +105,7 @@ def test_a_fault_is_found_at_its_line(code: str, tmp_path: Path) -> None:
     assert [issue.line for issue in issues] == [line]
     assert issues[0].severity == severity(code)
     assert len(issues[0].message) <= 300 and issues[0].message.isprintable()
+    assert ADVICE.search(issues[0].message), issues[0].message
     if line is not None:
         assert issues[0].message.startswith(f"Line {line}: ")
 

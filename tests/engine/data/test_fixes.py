@@ -26,6 +26,37 @@ CASES: dict[str, tuple[str, bytes, bytes, str]] = {
         "Line 2",
     ),
     "mask_secrets": ("secret", f'text\n"my {KEY}"\na\n'.encode(), b"text\nmy [removed]\na\n", "Line 2"),
+    "mask_personal_data": (
+        "personal_data",
+        b'prompt,text\n"a","ask a.b@mail.org, c@d.org or +49 30 1234567"\nc,"d"\n',
+        b'prompt,text\n"a","ask [removed], [removed] or [removed]"\nc,"d"\n',
+        "Line 2",
+    ),
+    "drop_hidden": (
+        "zero_width",
+        'text\n"a\u200bb\u202e\x07"\nc\u200dd\n'.encode(),
+        "text\nab\nc\u200dd\n".encode(),
+        "Line 2",
+    ),
+    "unescape_html": (
+        "html_entity",
+        b'text\n&lt;b&gt; &amp; &copy\n"a"\n',
+        b'text\n<b> & &copy\n"a"\n',
+        "Line 2",
+    ),
+    "repair_mojibake": (
+        "mojibake",
+        'text\n"un cafÃ© naÃ¯f, Âme"\n"â"\n'.encode(),
+        'text\n"un café naïf, Âme"\n"â"\n'.encode(),
+        "Line 2",
+    ),
+    "add_header": (
+        "missing_header",
+        b"\xef\xbb\xbfWhere is it? Tell me now,Here\r\nWhen?,Now\r\n",
+        b"\xef\xbb\xbfprompt,text\nWhere is it? Tell me now,Here\r\nWhen?,Now\r\n",
+        "Line 1",
+    ),
+    "drop_near_duplicates": ("near_duplicate", b'text\n"a b"\nA  b\nb\n', b'text\n"a b"\nb\n', "Line 3"),
     "drop_empty_rows": ("empty_cell", b'prompt,text\n"a",b\nc,\n\nd,"e"\n', b'prompt,text\n"a",b\n\nd,"e"\n', "Line 3"),
     "drop_duplicates": ("duplicate_row", b'text\n"a"\na\nb\n', b'text\n"a"\nb\n', "Line 3"),
     "drop_equal_pairs": ("equal_pair", b"text,rejected_text\na,a\nb,c\n", b"text,rejected_text\nb,c\n", "Line 2"),
@@ -132,3 +163,19 @@ def test_a_column_is_renamed_as_somebody_chose(tmp_path: Path) -> None:
 def test_a_word_that_is_no_fix_is_refused(tmp_path: Path) -> None:
     with pytest.raises(Refusal, match="There is no fix `magic`"):
         apply(write_csv(tmp_path / "a.csv", DPO), tmp_path / "b.csv", ["magic"])
+
+
+def test_texts_in_lists_of_messages_are_mended_too(tmp_path: Path) -> None:
+    turns = [{"role": "user", "content": f"my {KEY}"}, {"role": "assistant", "content": "a &amp; b \\n c"}]
+    path = write_jsonl(tmp_path / "a.jsonl", [{"messages": turns}])
+    changes = apply(path, tmp_path / "b.jsonl", ["mask_secrets", "unescape_html", "unescape"])
+    assert len(changes) == 3
+    mended = [{"role": "user", "content": "my [removed]"}, {"role": "assistant", "content": "a & b \n c"}]
+    assert read_jsonl(tmp_path / "b.jsonl") == [{"messages": mended}]
+
+
+def test_a_table_with_more_columns_than_are_usual_gets_no_header(tmp_path: Path) -> None:
+    path = tmp_path / "a.csv"
+    path.write_text("1,2,3,4\n5,6,7,8\n")
+    with pytest.raises(Refusal, match="no usual header for 4 columns"):
+        apply(path, tmp_path / "b.csv", ["add_header"])

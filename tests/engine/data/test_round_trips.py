@@ -9,7 +9,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from engine.data.checks import check
-from engine.data.fixes import raw_cells
+from engine.data.fixes.writing import raw_cells
 from tests.engine.data.tables import DPO, read_jsonl
 
 LETTERS = st.characters(exclude_characters="\0", codec="utf-8")
