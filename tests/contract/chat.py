@@ -5,12 +5,26 @@ Everything is seen from the outside: what people see, what the platform was told
 
 import abc
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Set
 from pathlib import Path
 
 import pytest
 
-from bot.chat import Button, Chat, Command, Denied, Gone, Incoming, Message, MessageId, Person, Place, Press, Upload
+from bot.chat import (
+    Button,
+    Chat,
+    Command,
+    Denied,
+    Gone,
+    Incoming,
+    Message,
+    MessageId,
+    Person,
+    Place,
+    Press,
+    TryLater,
+    Upload,
+)
 from engine.refusal import Refusal
 
 DEADLINE_S = 10.0
@@ -53,6 +67,10 @@ class Platform(abc.ABC):
     def closed_file(self) -> Upload:
         """A file that the bot may not read."""
 
+    def asks_to_wait(self, seconds: float) -> bool:
+        """The platform refuses the next call for so long; False for one that never does."""
+        return False
+
 
 class ChatContract(abc.ABC):
     @pytest.fixture
@@ -89,6 +107,14 @@ class ChatContract(abc.ABC):
         with pytest.raises(Gone):
             await platform.adapter().edit(MessageId("no such message"), Message("k", "hello"))
 
+    async def test_a_platform_that_asks_to_wait_says_for_how_long(self, platform: Platform) -> None:
+        if not platform.asks_to_wait(7):
+            pytest.skip(f"{type(platform).__name__}: asking the bot to wait is not played")
+        chat = platform.adapter()
+        with pytest.raises(TryLater) as wait:
+            await chat.post(platform.place, Message("k", "hello"))
+        assert wait.value.seconds >= 7
+
     async def test_only_the_one_it_is_for_sees_a_private_message(self, platform: Platform) -> None:
         await platform.adapter().post(platform.place, Message("k", "a secret", only_for=platform.ann))
         assert any("a secret" in message.text for message in platform.seen_by(platform.ann))
@@ -96,10 +122,12 @@ class ChatContract(abc.ABC):
 
     async def test_what_people_do_reaches_the_handler_as_it_was_done(self, platform: Platform) -> None:
         since = ""
+        before: set[str] = set()
         for what in (Command("sft epochs=2"), Press("start:abc"), platform.file(b"text\nhi\n")):
             chat = platform.adapter()
             key = await platform.does(what)
-            (incoming,) = await heard(chat, 1, since)
+            (incoming,) = await heard(chat, 1, since, before)
+            before.add(incoming.key)
             since = chat.cursor()
             assert (incoming.key, incoming.what, incoming.person) == (key, what, platform.ann)
 
@@ -129,7 +157,7 @@ class ChatContract(abc.ABC):
         chat = platform.adapter()
         (incoming,) = await heard(chat, 1)
         missed = [await platform.does(Command("list")), await platform.does(Command("help"))]
-        later = await heard(platform.adapter(), 2, since=chat.cursor())
+        later = await heard(platform.adapter(), 2, chat.cursor(), {first})
         assert incoming.key == first
         assert [incoming.key for incoming in later] == missed
 
@@ -176,12 +204,14 @@ class listening:
         await asyncio.gather(self.task, return_exceptions=True)
 
 
-async def heard(chat: Chat, count: int, since: str = "") -> list[Incoming]:
-    """The next `count` things that the adapter delivers after `since`."""
+async def heard(chat: Chat, count: int, since: str = "", before: Set[str] = frozenset()) -> list[Incoming]:
+    """The next `count` things that the adapter delivers after `since`, without those of `before` that a platform
+    delivers again, having had no answer to them."""
     got: list[Incoming] = []
 
     async def handler(incoming: Incoming) -> None:
-        got.append(incoming)
+        if incoming.key not in before:
+            got.append(incoming)
 
     async with listening(chat, handler, since):
         await eventually(lambda: len(got) >= count)

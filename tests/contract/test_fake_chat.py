@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from bot.chat import Chat, Command, Denied, Message, Person, Place, Press, Upload
+from bot.chat import Chat, Command, Denied, Message, Person, Place, Press, TryLater, Upload
 from tests.contract.chat import ChatContract, Platform
 from tests.fakes.chat import FakeChat, Server
 
@@ -38,6 +38,10 @@ class FakePlatform(Platform):
     def closed_file(self) -> Upload:
         self.server.failures.append(Denied("files:read"))
         return Upload("f2", "closed.csv", 3)
+
+    def asks_to_wait(self, seconds: float) -> bool:
+        self.server.failures.append(TryLater(seconds))
+        return True
 
 
 class TestFakeChat(ChatContract):
