@@ -46,7 +46,7 @@ async def test_a_command_with_a_file_becomes_a_model_in_its_thread(chosen: Setti
         final = await room.ends()
         assert final.ping_user_ids == [world.ann.id] and final.channel_id == plan.channel_id
         assert [file["filename"] for file in final.attachments] == ["run-1-loss.png"]
-        assert "Prompt" in plain(final) and "The model is at http" in plain(final)
+        assert "Prompt" in plain(final) and "facts-sft" in plain(final)
         card = await room.sees("asked for by ann")
         assert card.channel_id == world.team.id and plain(card).startswith("### Run 1 succeeded")
         live = await room.sees("Run 1 · succeeded")
