@@ -36,7 +36,7 @@ async def cancel(context: Context, incoming: Incoming, request: Cancel) -> None:
 async def logs(context: Context, incoming: Incoming, request: Logs) -> None:
     if run := await find(context, incoming, request.run):
         file = _log(context.settings.runs / run.id, run)
-        tail = "".join(deque(file.open(errors="replace"), TAIL_LINES)) if file else ""
+        tail = _tail(file) if file else ""
         await context.say(incoming.place, words.logs(f"{incoming.key}/answer", run.id, tail, file))
 
 
@@ -49,6 +49,11 @@ def _log(folder: Path, run: Run) -> Path | None:
     with file.open(errors="replace") as lines, copy.open("w") as out:
         out.writelines(map(redactor.text, lines))
     return copy
+
+
+def _tail(file: Path) -> str:
+    with file.open(errors="replace") as lines:
+        return "".join(deque(lines, TAIL_LINES))
 
 
 async def find(context: Context, incoming: Incoming, run_id: str) -> Run | None:
