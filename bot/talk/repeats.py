@@ -89,6 +89,8 @@ async def _queue(context: Context, incoming: Incoming, new: Run) -> None:
 
 
 def _store(db: Connection, context: Context, incoming: Incoming, new: Run) -> None:
+    if store.said(db, f"{incoming.key}/answer"):
+        return  # it was answered before a crash, and only that was not noted
     spec = replace(new.spec, requester=incoming.person.id, group=incoming.place.id)
     check_limit(db, context, spec.requester)
     run = engine.store.add_run(db, replace(new, spec=spec, queued_at=context.clock()))

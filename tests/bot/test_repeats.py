@@ -80,6 +80,14 @@ async def test_a_retry_is_a_new_run_with_what_was_changed(talk: Talk) -> None:
     assert watch and (watch.place, watch.person) == (THREAD, ANN)
 
 
+async def test_a_retry_that_was_answered_before_a_crash_is_not_done_twice(talk: Talk) -> None:
+    await talk.knows(FAILED)
+    await talk.says("retry 1")
+    talk.said -= 1
+    assert await talk.says("retry 1") == "Run 2 repeats run 1."
+    assert await talk.context.database.read(engine.store.run, "3") is None
+
+
 async def test_a_resume_needs_a_checkpoint(talk: Talk) -> None:
     await talk.knows(FAILED)
     assert await talk.says("resume 1") == "Run 1 left no checkpoint. `/finetune retry 1` begins anew."

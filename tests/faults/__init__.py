@@ -1,0 +1,1 @@
+"""kill -9, lost answers, doubled deliveries: real processes over real sockets."""

@@ -6,6 +6,7 @@ import json
 import os
 import signal
 import sys
+import time
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -43,6 +44,7 @@ class Bot:
     starts: int = 0
     exits: list[int] = field(default_factory=list)
     process: asyncio.subprocess.Process | None = None
+    is_stopping: bool = False
     extra: dict[str, Any] = field(default_factory=dict)
 
     @property
@@ -84,7 +86,7 @@ class Bot:
         while True:
             self.process = await self.start()
             self.exits.append(await self.process.wait())
-            if self.exits[-1] != -signal.SIGKILL:
+            if self.exits[-1] != -signal.SIGKILL or self.is_stopping:
                 return
 
     async def says(self, key: str, timeout_s: float = 90.0) -> Shown:
@@ -119,6 +121,22 @@ class Bot:
         final = await self.says(f"run/{run}/final", timeout_s)
         word = final.message["title"].split()[-1]
         await self.sees(f"run/{run}/live", lambda title: title.endswith(word))
+
+    async def rests(self) -> None:
+        """Until the fault has struck, and the bot that came after it has nothing left to say."""
+        async with asyncio.timeout(60):
+            while self.fault and not self.fault.startswith("pause@") and not self.reached.exists():  # noqa: ASYNC110
+                await asyncio.sleep(0.05)
+            while not self.process or self.process.returncode is not None or self._unsent():  # noqa: ASYNC110
+                await asyncio.sleep(0.1)
+
+    def _unsent(self) -> bool:
+        engine = make_engine(self.url)
+        try:
+            with engine.begin() as db:
+                return bool(conversation.unsent(db, time.time() + 60) or conversation.unanswered(db))
+        finally:
+            engine.dispose()
 
     def runs(self) -> list[Run]:
         engine = make_engine(self.url)
@@ -171,6 +189,7 @@ async def bot(folder: Path, endpoint: tuple[str, str], **chosen: Any) -> AsyncIt
     supervising = asyncio.create_task(made.supervise())
     try:
         yield made
+        made.is_stopping = True
         if made.process and made.process.returncode is None:
             made.process.terminate()
         async with asyncio.timeout(30):

@@ -52,6 +52,7 @@ async def play(one: Bot) -> None:
     """The usual conversation, to its end."""
     one.presses(await one.plans())
     await one.settled()
+    await one.rests()
 
 
 def judge(one: Bot) -> None:

@@ -1,0 +1,1 @@
+"""The real code under a seeded clock, network and store."""

@@ -1,0 +1,34 @@
+"""Seeds in which everything goes wrong break nothing, and with any one mechanism switched off some seed does."""
+
+import os
+from dataclasses import replace
+
+import pytest
+
+from tests.simulation.play import bad_seeds
+from tests.simulation.world import Mechanisms
+
+pytestmark = pytest.mark.slow
+
+SEEDS = int(os.environ.get("SEEDS", "300"))
+KEPT: tuple[int, ...] = ()
+"""Seeds that once broke something; each is played every time."""
+
+
+def test_no_seed_breaks_an_invariant() -> None:
+    assert bad_seeds(range(SEEDS), Mechanisms()) == {}
+
+
+@pytest.mark.parametrize("seed", KEPT)
+def test_a_seed_that_once_failed_fails_no_more(seed: int) -> None:
+    assert bad_seeds(range(seed, seed + 1), Mechanisms()) == {}
+
+
+def test_a_seed_plays_the_same_each_time() -> None:
+    without = replace(Mechanisms(), lookup=False)
+    assert bad_seeds(range(40), without, most=3) == bad_seeds(range(40), without, most=3)
+
+
+@pytest.mark.parametrize("mechanism", ["dedupe", "lease", "keyed_outbox", "lookup", "parent_commit", "backfill"])
+def test_without_any_one_mechanism_some_seed_breaks(mechanism: str) -> None:
+    assert bad_seeds(range(300), replace(Mechanisms(), **{mechanism: False})) != {}
