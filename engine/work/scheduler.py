@@ -30,6 +30,8 @@ log = structlog.get_logger()
 
 KEEP_S = 7 * 86400.0
 """How long a model whose push was refused waits for somebody."""
+STALL_S = 1800.0
+"""How long a child may say nothing at all before its run is given up."""
 LINGER_S = 60.0
 """How long a child may still run after its last word before it is stopped."""
 
@@ -50,6 +52,7 @@ class Scheduler:
         link: Link,
         interval_s: float = 0.5,
         keep_s: float = KEEP_S,
+        stall_s: float = STALL_S,
     ) -> None:
         self.database = database
         self.executor = executor
@@ -57,9 +60,11 @@ class Scheduler:
         self.root = root
         self.link = link
         self.keep_s = keep_s
+        self.stall_s = stall_s
         self.ticked_at = 0.0
         self._ticking = asyncio.Lock()
         self._submitted: set[Handle] = set()
+        self._heard: dict[Handle, float] = {}
         self._asked: dict[Handle, str] = {}
         defaults = {"coalesce": True, "max_instances": 1, "misfire_grace_time": None}
         self._clock = AsyncIOScheduler(timezone="UTC", job_defaults=defaults)
@@ -139,7 +144,17 @@ class Scheduler:
             fault.point(f"scheduler.{tried.kind}.advanced")
             fault.point(f"scheduler.{run.status}")
         if not is_gone(phase):
+            run = await self._notice_stall(run, tried, bool(events) or phase.name == "unknown", now)
             await self._pass_on(run, tried, now)
+
+    async def _notice_stall(self, run: Run, tried: Tried, is_heard: bool, now: float) -> Run:
+        """A child that hangs would keep its place for ever: its run fails, and what lingers is stopped."""
+        if is_heard or tried.handle not in self._heard:
+            self._heard[tried.handle] = now
+        if run.status.is_over or now < self._heard[tried.handle] + self.stall_s:
+            return run
+        reason = f"{life.WORK[tried.kind]} said nothing for {self.stall_s / 60:.0f} minutes, so it was stopped."
+        return await self.database.write(fail, run.id, reason, now)
 
     async def _pass_on(self, run: Run, tried: Tried, now: float) -> None:
         is_lingering = run.status.is_over and now > run.ended_at + LINGER_S
@@ -245,14 +260,20 @@ def expire(db: Connection, run_id: str, now: float, keep_s: float) -> None:
     store.save_run(db, life.expired(known(db, run_id), now, keep_s))
 
 
+def fail(db: Connection, run_id: str, reason: str, now: float) -> Run:
+    run = known(db, run_id)
+    if not run.status.is_over:
+        run = life.failed(run, reason, now)
+        store.save_run(db, run)
+    return run
+
+
 def give_up(db: Connection, run_id: str, reason: str, now: float) -> None:
     """End a run that could not be started, with the attempt that was meant for it."""
-    run = known(db, run_id)
     for tried in store.attempts(db, run_id):
         if tried.ended_at is None:
             store.end_attempt(db, tried, now)
-    if not run.status.is_over:
-        store.save_run(db, life.failed(run, reason, now))
+    fail(db, run_id, reason, now)
 
 
 def known(db: Connection, run_id: str) -> Run:

@@ -7,7 +7,7 @@ import structlog
 
 from engine import store
 from engine.events import Event
-from engine.executor import Handle
+from engine.executor import Handle, Phase
 from engine.jobs import Attempt, Status
 from engine.refusal import Refusal
 from tests.engine.work.house import House
@@ -102,6 +102,31 @@ async def test_a_child_that_cannot_be_started_fails_the_run_and_frees_its_place(
     run = await house.tick()
     assert (run.status, run.reason) == (Status.failed, "/no/python cannot be started.")
     assert await house.database.read(store.open_attempts) == []
+
+
+async def test_a_child_that_hangs_fails_its_run_and_is_stopped(house: House) -> None:
+    await house.until_training()
+    house.child("train-1").say("step", step=3, steps=60, loss=1.0)
+    await house.tick()
+    house.now += 1790
+    assert (await house.tick()).status is Status.running
+    house.now += 20
+    run = await house.tick()
+    assert (run.status, run.reason) == (
+        Status.failed,
+        "The training said nothing for 30 minutes, so it was stopped.",
+    )
+    house.now += 61
+    await house.tick()
+    assert house.child("train-1").wishes == ["drop"]
+
+
+async def test_a_child_that_nobody_can_see_is_not_taken_for_one_that_hangs(house: House) -> None:
+    await house.until_training()
+    house.child("train-1").phase = Phase("unknown")
+    for _ in range(5):
+        house.now += 1000
+        assert (await house.tick()).status is Status.running
 
 
 class MoodyExecutor(FakeExecutor):
