@@ -25,9 +25,11 @@ PAIRS: tuple[tuple[str, str], ...] = (
 )
 """Prompt and answer under common names. They are taken only in a file without columns we do not know."""
 
-HARMLESS = frozenset({"id", "idx", "index", "source", "category", "topic", "split", "label", "score", "system"})
-OPTIONAL = frozenset({"input"})
-"""Roles whose cells may be empty (Alpaca's `input`)."""
+HARMLESS = frozenset({"id", "idx", "index", "source", "category", "topic", "split", "label", "score", "tools"})
+OPTIONAL = frozenset({"input", "system"})
+"""Roles whose cells may be empty: Alpaca's `input`, and a system prompt in a column of its own."""
+STRINGS = frozenset({"text", "rejected_text"})
+"""Columns that hold strings whatever those look like."""
 
 CONVERSATIONS: tuple[Way, ...] = ({"messages": "messages"}, {"messages": "conversations"})
 CERTAIN_PAIRS: tuple[Way, ...] = ({"prompt": "prompt", "text": "completion"},)
@@ -36,6 +38,8 @@ PLAIN: tuple[Way, ...] = ({"prompt": "prompt", "text": "text"}, {"text": "text"}
 PREFERENCES: tuple[Way, ...] = (
     {"prompt": "prompt", "text": "text", "rejected_text": "rejected_text"},
     {"prompt": "prompt", "text": "chosen", "rejected_text": "rejected"},
+    {"prompt": "conversations", "text": "chosen", "rejected_text": "rejected"},
+    {"prompt": "input", "text": "preferred_output", "rejected_text": "non_preferred_output"},
 )
 BARE_PREFERENCES: tuple[Way, ...] = (
     {"text": "text", "rejected_text": "rejected_text"},
@@ -44,11 +48,13 @@ BARE_PREFERENCES: tuple[Way, ...] = (
 GUESSED_PREFERENCES: tuple[Way, ...] = tuple(
     {"prompt": name, "text": "chosen", "rejected_text": "rejected"} for name in ("question", "instruction", "input")
 )
-ANSWERS: tuple[Way, ...] = ({"prompt": "prompt", "text": "chosen"},)
+ANSWERS: tuple[Way, ...] = ({"prompt": "prompt", "text": "chosen"}, {"prompt": "input", "text": "preferred_output"})
+CHOSEN_TURNS: Way = {"prompt": "conversations", "text": "chosen"}
+"""ShareGPT's preferences: the answers continue the conversation."""
 
 WAYS: Mapping[str, tuple[Way, ...]] = {
-    "sft": (*PLAIN, *CONVERSATIONS, *CERTAIN_PAIRS, *ANSWERS, *GUESSED_PAIRS),
-    "clm": (*PLAIN, *CONVERSATIONS, *CERTAIN_PAIRS, *ANSWERS, *GUESSED_PAIRS),
+    "sft": (*PLAIN, CHOSEN_TURNS, *CONVERSATIONS, *CERTAIN_PAIRS, *ANSWERS, *GUESSED_PAIRS),
+    "clm": (*PLAIN, CHOSEN_TURNS, *CONVERSATIONS, *CERTAIN_PAIRS, *ANSWERS, *GUESSED_PAIRS),
     "reward": (*PREFERENCES, *GUESSED_PREFERENCES, *BARE_PREFERENCES),
     "dpo": (*PREFERENCES, *GUESSED_PREFERENCES),
     "orpo": (*PREFERENCES, *GUESSED_PREFERENCES),
@@ -91,25 +97,32 @@ def mapping_for(
     """The way in which `method` reads these columns, or None. `lists` are the columns that hold conversations."""
     if override:
         return _overridden(method, columns, override)
-    if method in ("dpo", "orpo") and set(LISTS_OF_MESSAGES.values()) <= set(lists) and "prompt" not in columns:
+    if (
+        method in ("dpo", "orpo")
+        and set(LISTS_OF_MESSAGES.values()) <= set(lists)
+        and not {"prompt", "conversations"} & set(columns)
+    ):
         return LISTS_OF_MESSAGES
     are_all_known = all(name in KNOWN or name in HARMLESS for name in columns)
     for way in WAYS[method]:
         is_guess = way in GUESSED_PAIRS or way in GUESSED_PREFERENCES
         if set(way.values()) <= set(columns) and (are_all_known or not is_guess):
-            return _with_input(way, columns)
+            return _with_optional(way, columns)
     return None
 
 
-def _with_input(way: Way, columns: Sequence[str]) -> Way:
-    is_alpaca = way.get("prompt") == "instruction" and "input" in columns
-    return {**way, "input": "input"} if is_alpaca else way
+def _with_optional(way: Way, columns: Sequence[str]) -> Way:
+    """`way` with Alpaca's `input`, and with a `system` prompt where there is something that it can stand before."""
+    if way.get("prompt") == "instruction" and "input" in columns:
+        way = {**way, "input": "input"}
+    has_start = "prompt" in way or "messages" in way
+    return {**way, "system": "system"} if has_start and "system" in columns else way
 
 
 def _overridden(method: str, columns: Sequence[str], override: Mapping[str, str]) -> Way | None:
     if "messages" in override and method in ("sft", "clm"):
         return {"messages": override["messages"]} if override["messages"] in columns else None
-    optional = [role for role in ("prompt", "input") if role in override]
+    optional = [role for role in ("prompt", "input", "system") if role in override]
     roles = dict.fromkeys((*NEEDS[method], *optional))
     way = {role: override.get(role, role) for role in roles}
     return way if set(way.values()) <= set(columns) else None
@@ -160,6 +173,23 @@ def renames_for(columns: Sequence[str], method: str | None = None) -> dict[str, 
     method = method or nearest_method(columns)
     pairs = ((nearest(name, columns), name) for name in missing_for(method, columns, {}))
     return {old: new for old, new in pairs if old is not None}
+
+
+LAYOUTS: tuple[tuple[frozenset[str], str], ...] = (
+    (frozenset({"input", "preferred_output", "non_preferred_output"}), "OpenAI preferences"),
+    (frozenset({"conversations", "chosen", "rejected"}), "ShareGPT preferences"),
+    (frozenset({"conversations"}), "ShareGPT"),
+    (frozenset({"messages"}), "OpenAI chat"),
+    (frozenset({"instruction", "output"}), "Alpaca"),
+    (frozenset({"chosen", "rejected"}), "TRL preference"),
+    (frozenset({"prompt", "completion"}), "TRL prompt-completion"),
+    (frozenset({"text"}), "AutoTrain"),
+)
+
+
+def layout_of(columns: Collection[str]) -> str:
+    """Under which name this set of columns is known; empty where under none."""
+    return next((name for needed, name in LAYOUTS if needed <= set(columns)), "")
 
 
 def type_of(mappings: Mapping[str, Way | None], lists: Collection[str]) -> str:

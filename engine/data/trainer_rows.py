@@ -13,10 +13,10 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from engine.data.columns import OPTIONAL, mapping_for
+from engine.data.columns import OPTIONAL, STRINGS, mapping_for
 from engine.data.held_out import group_of, held_out
 from engine.data.shown import shown
-from engine.data.turns import BadMessages, Messages, messages_of, parse_turns, unescape
+from engine.data.turns import BadMessages, Messages, messages_in, messages_of, parse_turns, unescape
 from engine.data.types import Row
 from engine.folder import RunFolder
 from engine.jobs import JobSpec, Source, Value
@@ -36,9 +36,9 @@ def trainer_row(row: Row, method: str, source: Source, has_template: bool) -> Tr
     for role, column in way.items():
         if row.get(column) is None and role not in OPTIONAL:
             raise Refusal(f"has no {shown(column)}.", "columns")
-    cells = {role: _cell(row.get(column), source.wants_unescape) for role, column in way.items()}
+    cells = {role: _cell(row.get(column), column, source.wants_unescape) for role, column in way.items()}
     if "messages" in way:
-        return {"messages": _messages(cells["messages"])}
+        return {"messages": [*_system(cells), *_messages(cells["messages"])]}
     are_turns = is_conversational(method, way, source, has_template)
     if "rejected_text" in way:
         return _preference(cells, method, are_turns)
@@ -58,7 +58,9 @@ def has_template_for(method: str, parameters: Mapping[str, Value], has_template:
     return has_template if word == "auto" else word != "none"
 
 
-def _cell(value: object, wants_unescape: bool) -> object:
+def _cell(value: object, column: str, wants_unescape: bool) -> object:
+    """A string, or the conversation that a cell holds which may hold one."""
+    value = value if column in STRINGS else messages_in(value) or value
     if not wants_unescape:
         return value
     if isinstance(value, str):
@@ -110,7 +112,9 @@ def _language(cells: Mapping[str, object], are_turns: bool) -> TrainerRow:
     if "prompt" not in cells:
         return {"messages": _turns(text)} if are_turns else {"text": text}
     prompt = _asked(cells)
-    return {"messages": _pair(prompt, text)} if are_turns else {"text": joined(prompt, text)}
+    if are_turns:
+        return {"messages": [*_system(cells), *_pair(prompt, text)]}
+    return {"text": joined(_with_system(cells, prompt), text)}
 
 
 def _pair(prompt: str, answer: str) -> Messages:
@@ -132,12 +136,14 @@ def _preference(cells: Mapping[str, object], method: str, are_turns: bool) -> Tr
     chosen, rejected = str(answers["chosen"]), str(answers["rejected"])
     if "prompt" not in cells:
         return {"chosen": _turns(chosen), "rejected": _turns(rejected)} if are_turns else _texts(chosen, rejected)
-    prompt = _asked(cells)
+    system = _system(cells)
+    prompt = _asked(cells) if are_turns else _with_system(cells, _asked(cells))
+    if method == "reward" and are_turns:
+        return {"chosen": [*system, *_pair(prompt, chosen)], "rejected": [*system, *_pair(prompt, rejected)]}
     if method == "reward":
-        pair = _pair if are_turns else joined
-        return {"chosen": pair(prompt, chosen), "rejected": pair(prompt, rejected)}
+        return {"chosen": joined(prompt, chosen), "rejected": joined(prompt, rejected)}
     if are_turns:
-        return {"prompt": [_user(prompt)], "chosen": [_assistant(chosen)], "rejected": [_assistant(rejected)]}
+        return {"prompt": [*system, _user(prompt)], "chosen": [_assistant(chosen)], "rejected": [_assistant(rejected)]}
     return {"prompt": open_ended(prompt), "chosen": chosen, "rejected": rejected}
 
 
@@ -146,7 +152,7 @@ def _texts(chosen: str, rejected: str) -> TrainerRow:
 
 
 def _is_list(value: object) -> bool:
-    return isinstance(value, list) or (isinstance(value, str) and value.startswith("[{"))
+    return isinstance(value, list)
 
 
 def _listed_preference(cells: Mapping[str, object], answers: Mapping[str, object], method: str) -> TrainerRow:
@@ -168,7 +174,18 @@ def _answered(value: object) -> Messages:
 def _asked_messages(cells: Mapping[str, object]) -> Messages:
     if "prompt" not in cells:
         return []
-    return _messages(cells["prompt"]) if _is_list(cells["prompt"]) else [_user(_asked(cells))]
+    asked = _messages(cells["prompt"]) if _is_list(cells["prompt"]) else [_user(_asked(cells))]
+    return [*_system(cells), *asked]
+
+
+def _system(cells: Mapping[str, object]) -> Messages:
+    """A system prompt from a column of its own as a message; nothing where its cell is empty."""
+    text = str(cells.get("system") or "")
+    return [{"role": "system", "content": text}] if text.strip() else []
+
+
+def _with_system(cells: Mapping[str, object], prompt: str) -> str:
+    return "\n\n".join([message["content"] for message in _system(cells)] + [prompt])
 
 
 def _shared(chosen: Messages, rejected: Messages) -> int:

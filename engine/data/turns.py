@@ -135,9 +135,28 @@ def messages_of(value: object) -> Messages:
             raise BadMessages(
                 "bad_messages", "the cell is no JSON list of messages; write one, or drop the row"
             ) from None
+    if isinstance(value, dict):
+        value = value.get("messages", [value])
     if not isinstance(value, list) or not value:
         raise BadMessages("bad_messages", "it must be a list of messages with `role` and `content`, not empty")
     return [_message(item, number) for number, item in enumerate(value, 1)]
+
+
+def messages_in(value: object) -> Messages | None:
+    """The conversation that a cell holds, as a list, an object or JSON text; None where it is a plain text."""
+    if isinstance(value, str) and not value.startswith(("[{", "{")):
+        return None
+    try:
+        return messages_of(value)
+    except BadMessages:
+        return None
+
+
+def looks_like_messages(value: object) -> bool:
+    """Whether a cell is a list, an object of OpenAI's or ShareGPT's, or JSON text that begins as a list of them."""
+    if isinstance(value, dict):
+        return "messages" in value or "role" in value or "from" in value
+    return isinstance(value, list) or (isinstance(value, str) and value.startswith("[{"))
 
 
 def _message(item: object, number: int) -> dict[str, str]:

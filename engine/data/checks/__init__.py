@@ -119,7 +119,7 @@ class _Check:
         `text` and `rejected_text` are strings whatever stands in them."""
         named = {way["messages"] for way in self.ways.values() if way and "messages" in way}
         mapped = {column for way in self.ways.values() if way for column in way.values()}
-        return frozenset(named | (self.reading.lists & mapped) - {"text", "rejected_text"})
+        return frozenset(named | (self.reading.lists & mapped) - columns_.STRINGS)
 
     def _cell_checks(self, lists: frozenset[str]) -> CellChecks:
         ways = self._wanted_ways()
@@ -204,9 +204,9 @@ class _Check:
         elif rows and tokens < FEW_TOKENS and self._wanted_ways():
             words = f"Only about {tokens} tokens in all: it trains, but expect little from so few. Add more if you can."
             self.findings.add("few_tokens", words)
-        if number := cells.content.templated:
-            words = f"{number:,} of {rows:,} rows hold a chat template's marks; "
-            words += "train them as they stand: sft or clm with template=none."
+        for template, number in cells.content.templated.items():
+            words = f"{number:,} of {rows:,} rows hold the marks of {template}: they are formatted already. "
+            words += "Train them as they stand, with sft or clm and template=none."
             self.findings.add("templated_text", words)
 
     def _fit(self, method: str) -> Fit:
@@ -243,6 +243,10 @@ def _for(method: str | None) -> str:
 def _stats(cells: CellChecks) -> dict[str, object]:
     content = cells.content
     stats: dict[str, object] = {"literal_newlines": content.literal_newlines}
+    if layout := columns_.layout_of(cells.order):
+        stats["layout"] = layout
+    if content.templated:
+        stats["templated"] = dict(content.templated)
     if cells.lengths:
         stats["length"] = _lengths(cells.lengths)
     if turns := cells.turns.stats():

@@ -23,7 +23,14 @@ ZERO_WIDTH = re.compile(r"[\u200b\u2060\ufeff\u00ad\u180e]")
 """Not the joiners U+200C and U+200D: Persian, Indic scripts and emoji are written with them."""
 ENTITY = re.compile(r"&(?:amp|lt|gt|quot|apos|nbsp|[mn]dash|hellip|[lr][sd]quo|#[0-9]{2,7}|#[xX][0-9a-fA-F]{2,6});")
 FORMULA = re.compile(r"[ \t]*(?:[=+@-][ \t]*[A-Za-z][A-Za-z0-9.]*[(|]|#(?:REF!|N/A$|VALUE!|NAME\?|DIV/0!))")
-TEMPLATE = re.compile(r"<\|im_start\|>|\[INST\]|<\|start_header_id\|>|<start_of_turn>|<\|(?:user|assistant)\|>")
+TEMPLATES: Mapping[str, re.Pattern[str]] = {
+    "ChatML": re.compile(r"<\|im_start\|>"),
+    "Llama 2 and Mistral": re.compile(r"\[INST\]"),
+    "Llama 3": re.compile(r"<\|start_header_id\|>"),
+    "Gemma": re.compile(r"<start_of_turn>"),
+    "Zephyr and Phi": re.compile(r"<\|(?:user|assistant)\|>"),
+}
+"""Chat template → the mark by which text that went through it already is known."""
 
 _C1 = re.compile(rb"\xc2[\x80-\x9f]")
 _TURNED = re.compile(rb"\xe2\x80[\x8e\x8f\xaa-\xae]|\xe2\x81[\xa6-\xa9]")
@@ -122,7 +129,7 @@ class ContentChecks:
         self.secrets: Counter[str] = Counter()
         self.personal: Counter[str] = Counter()
         self.literal_newlines = 0
-        self.templated = 0
+        self.templated: Counter[str] = Counter()
         self._lists = lists
         self._add = add
         self._block: list[tuple[Record, str]] = []
@@ -145,9 +152,14 @@ class ContentChecks:
         if may_hold_personal(data):
             self._count("personal_data", PERSONAL, self.personal, may_hold_personal)
         if _has(data, b"<|", b"[INST]", b"<start_of_turn>"):
-            self.templated += sum(TEMPLATE.search(text) is not None for _, text in self._block)
+            self._count_templates()
         self._block.clear()
         self._size = 0
+
+    def _count_templates(self) -> None:
+        for _, text in self._block:
+            if name := next((name for name, mark in TEMPLATES.items() if mark.search(text)), ""):
+                self.templated[name] += 1
 
     def _look(self, scan: Scan) -> None:
         for record, text in self._block:

@@ -107,10 +107,10 @@ class Repeats:
             self._add_answers(record, self._pair)
 
     def _add_answers(self, record: Record, pair: tuple[str, str]) -> None:
-        chosen, rejected = (repr(record.cells.get(name)) for name in pair)
+        chosen, rejected = (_as_text(record.cells.get(name)) for name in pair)
         if chosen == rejected:
             return
-        prompt = repr(record.cells.get(self._prompt)) if self._prompt else ""
+        prompt = _as_text(record.cells.get(self._prompt)) if self._prompt else ""
         for is_chosen, answer in enumerate((rejected, chosen)):
             self._answers.add((hash((prompt, answer)) & MASK, is_chosen, record.row, record.line or NO_LINE))
 
@@ -163,11 +163,13 @@ def _say(findings: Findings, code: str, found: _Firsts, words: str, fix: str) ->
         findings.counts[code] += found.number - len(kept)
 
 
+def _as_text(value: object) -> str:
+    return value if isinstance(value, str) else repr(value)
+
+
 def alike(text: str) -> int:
     """64 bits that are the same for texts that differ only in case and white space."""
-    if text.isascii():
-        return hash(text.encode().lower().translate(None, b" \t\r\n"))
-    return hash("".join(text.casefold().split()).encode())
+    return hash((text.lower() if text.isascii() else text.casefold()).encode().translate(None, b" \t\r\n"))
 
 
 def hash_of(cells: dict[str, object]) -> int:

@@ -17,6 +17,7 @@ from engine.data.reading.files import CannotRead, Lines, open_bytes, read_head
 from engine.data.reading.json_rows import JsonReading
 from engine.data.reading.parquet_rows import ParquetReading
 from engine.data.reading.sniff import Shape, sniff
+from engine.data.turns import looks_like_messages
 
 __all__ = ["CannotRead", "Reading", "Record", "Shape", "read"]
 
@@ -91,6 +92,5 @@ def _lists_in(first: list[Record]) -> frozenset[str]:
     votes: Counter[str] = Counter()
     for record in first:
         for name, value in record.cells.items():
-            is_list = isinstance(value, list) or (isinstance(value, str) and value.startswith("[{"))
-            votes[name] += 1 if is_list else -1
+            votes[name] += 1 if looks_like_messages(value) else -1
     return frozenset(name for name, vote in votes.items() if vote > 0)
