@@ -3,7 +3,7 @@
 Functions take a connection, so that several steps, of the engine's store too, can share one transaction.
 """
 
-import secrets
+import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -174,13 +174,14 @@ class Draft:
     spec: JobSpec
 
 
-def new_id() -> str:
-    return secrets.token_hex(6)
+def draft_id(key: str) -> str:
+    """The id of the draft that answers what arrived under `key`: the same after a crash, so that there is one draft."""
+    return hashlib.sha256(key.encode()).hexdigest()[:12]
 
 
 def add_draft(db: Connection, place: Place, draft: Draft, at: float) -> None:
     values = {"id": draft.id, "place": place.id, "message": draft.message, "at": at}
-    db.execute(drafts.insert().values(**values, request=_to_text(draft.request), spec=_to_text(draft.spec)))
+    _insert_if_new(db, drafts, {**values, "request": _to_text(draft.request), "spec": _to_text(draft.spec)})
 
 
 def take_draft(db: Connection, key: str, place: Place) -> Draft | None:
