@@ -33,7 +33,7 @@ async def plan(context: Context, incoming: Incoming, request: Plan, message: str
     file = await uploads.find(context, incoming.place, request.file)
     valid = await _valid_file(context, incoming, request)
     preview, doubt = await asyncio.gather(preview_of(context, file.sha256, request, valid), destination.check(context))
-    draft_id = store.new_id()
+    draft_id = store.draft_id(incoming.key)
     spec = _spec(context, incoming, request, file, valid, preview)
     draft = Draft(draft_id, message or f"draft/{draft_id}", replace(request, file=file.sha256), spec)
     await context.database.write(store.add_draft, incoming.place, draft, context.clock())
