@@ -7,7 +7,7 @@ import sys
 import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import msgspec
@@ -15,6 +15,7 @@ import msgspec
 from engine.commands.check import ROLES, mapping_from, refuse
 from engine.commands.limits import limit
 from engine.data.columns import missing_for
+from engine.data.leakage import leak_words, leaks
 from engine.data.shown import escaped, listed
 from engine.data.types import Preview, Report, Setting
 from engine.executor import Slot
@@ -69,7 +70,8 @@ def make_preview(wish: Wish) -> Preview:
     limit(sum(path.stat().st_size for path in _files(wish.path)))
     with checked(wish.path, wish.method, mapping) as (report, arrow):
         source = Source(report.file, report.sha256, report.methods[wish.method].mapping)
-        return preview(
+        valid = _look_at_valid(wish, mapping, source, arrow)
+        made = preview(
             arrow,
             report,
             source,
@@ -78,8 +80,9 @@ def make_preview(wish: Wish) -> Preview:
             given,
             lambda rows, median: settle(wish.method, given, rows=rows, tokens_median=median, look=look, slot=slot),
             lambda settings, rows, tokens: estimate(wish.method, settings, look, rows, tokens, slot),
-            _valid_rows(wish, mapping, source),
+            valid.rows if valid else None,
         )
+    return replace(made, warnings=(valid.warning,)) if valid and valid.warning else made
 
 
 def _files(path: Path) -> list[Path]:
@@ -99,16 +102,25 @@ def look_for(model: str, method: str) -> Look:
     return found
 
 
-def _valid_rows(wish: Wish, mapping: Mapping[str, str], source: Source) -> int | None:
-    """How many rows the second file has; its columns have to be those of the first."""
+@dataclass(frozen=True)
+class Valid:
+    """The second file: its rows, and a warning where some of their prompts are trained on."""
+
+    rows: int
+    warning: str
+
+
+def _look_at_valid(wish: Wish, mapping: Mapping[str, str], source: Source, train: Path) -> Valid | None:
+    """Raises Refusal where its columns are not those of the first file, whose accepted rows are at `train`."""
     if wish.valid is None:
         return None
-    with checked(wish.valid, wish.method, mapping) as (report, _):
+    with checked(wish.valid, wish.method, mapping) as (report, arrow):
         fit = report.methods[wish.method]
         if fit.mapping != source.mapping:
             names = listed(list(source.mapping.values()))
             raise Refusal(f"{report.file} is read by other columns than {source.name}; it needs {names}.", "valid")
-        return fit.rows_used
+        found = leaks(train, arrow, fit.mapping)
+        return Valid(fit.rows_used, leak_words(found, fit.rows_used, report.file))
 
 
 @contextmanager
@@ -175,7 +187,7 @@ def _print(made: Preview) -> None:
     for name, setting in made.parameters.items():
         console.print(Text(f"  {name} = {_value(setting)} ({setting.reason})", style="dim"))
     console.print(Text(f"  {made.estimate.steps:,} steps, about {made.estimate.seconds:,.0f} s"))
-    for note in (made.model_note, *made.estimate.notes):
+    for note in (*made.warnings, made.model_note, *made.estimate.notes):
         if note:
             console.print(Text(f"  {note}", style="yellow"))
 

@@ -104,7 +104,8 @@ class Preview:
     """What a run of `method` on these rows with this model would be. `tokens` holds total, median, p95 and max.
 
     `alternative` shows the first sample read the other way (as plain text, or as a conversation);
-    `unescape` is (before, after) of one cell with a literal backslash-n, or empty.
+    `unescape` is (before, after) of one cell with a literal backslash-n, or empty. `warnings` are sentences about what
+    will work, but not as somebody may think.
     """
 
     method: str
@@ -124,3 +125,4 @@ class Preview:
     parameters: Mapping[str, Setting]
     estimate: Estimate
     mapping: Mapping[str, str] = field(default_factory=dict)
+    warnings: tuple[str, ...] = ()

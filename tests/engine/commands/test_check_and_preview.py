@@ -102,6 +102,7 @@ def test_a_preview_takes_a_file_or_what_a_check_left(model: Path, tmp_path: Path
     assert of_folder["rows_used"] == len(DPO) and of_folder["parameters"]["epochs"]["value"] == 2
     with_valid = json.loads(engine("preview", home, *words, "--valid", path).stdout)
     assert with_valid["rows_held_out"] == len(DPO)
+    assert "7 of 7 rows" in with_valid["warnings"][0] and "`file`" in with_valid["warnings"][0]
     other = write_jsonl(tmp_path / "b.jsonl", [{"prompt": "a", "chosen": "b", "rejected": "c"}])
     refused = json.loads(engine("preview", home, *words, "--valid", other).stdout)
     assert refused["refusal"]["field"] == "valid"
