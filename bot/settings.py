@@ -27,7 +27,11 @@ class Settings(BaseSettings):
         "https://huggingface.co", description="Where base models come from that a local Hub lacks; empty is nowhere."
     )
     hf_token: SecretStr = Field(SecretStr(""), description="Token that downloads base models and pushes models.")
-    hf_namespace: str = Field("", description="User or organisation on the Hub that models are pushed to.")
+    hf_namespace: str = Field(
+        "",
+        description="Users or organisations on the Hub that models may go to, with commas; the first is the usual one.",
+    )
+    hf_private: bool = Field(True, description="Whether the repos of models are private.")
     max_upload_mb: int = Field(2000, description="Largest file that is taken, in megabytes.")
     max_open_runs: int = Field(10, description="Runs that one person may have open at once; 0 is any number.")
     keep_days: int = Field(7, description="Days that a model waits here after its push was refused.")
@@ -59,8 +63,13 @@ class Settings(BaseSettings):
         return Path(__file__).parent.parent / "examples"
 
     @property
+    def namespaces(self) -> tuple[str, ...]:
+        """The usual one first."""
+        return tuple(name.strip() for name in self.hf_namespace.split(",") if name.strip())
+
+    @property
     def can_push(self) -> bool:
-        return bool(self.hf_token.get_secret_value() and self.hf_namespace)
+        return bool(self.hf_token.get_secret_value() and self.namespaces)
 
     def hub_environment(self) -> dict[str, str]:
         """What the children on our side need to reach the Hub: the only processes that ever hold the token."""
@@ -70,4 +79,5 @@ class Settings(BaseSettings):
             "HF_TOKEN": self.hf_token.get_secret_value(),
             "HF_HOME": str(self.cache.resolve()),
             "HF_HUB_DISABLE_TELEMETRY": "1",
+            "HF_HUB_DISABLE_IMPLICIT_TOKEN": "1",
         }

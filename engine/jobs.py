@@ -58,10 +58,16 @@ class Source:
 
 @dataclass(frozen=True)
 class Target:
-    """Where the model goes: a repo id, empty when it stays on this machine."""
+    """Where the model goes: a repo id, empty when it stays on this machine.
+
+    `is_exact` repos get no number behind their name where it is taken. With `is_pull_request` the repo is somebody's
+    already, and gets the model as a pull request.
+    """
 
     repo: str = ""
     is_private: bool = True
+    is_exact: bool = False
+    is_pull_request: bool = False
 
 
 @dataclass(frozen=True)

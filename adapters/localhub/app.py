@@ -100,5 +100,6 @@ def make_app(data: Path) -> web.Application:
         app.router.add_get(repo, with_kind(pages.repo, kind))
         app.router.add_get(repo + "/commit/{revision}", with_kind(pages.repo, kind))
         app.router.add_get(repo + "/tree/{revision}", with_kind(pages.repo, kind))
+        app.router.add_get(repo + r"/discussions/{number:\d+}", with_kind(pages.pull_request, kind))
     app.on_response_prepare.append(files.own_etag)
     return app

@@ -168,6 +168,12 @@ async def repo(request: web.Request) -> web.StreamResponse:
     return html(found.id, main)
 
 
+async def pull_request(request: web.Request) -> web.StreamResponse:
+    """The same, as it would be with the pull request of that number."""
+    request.match_info["revision"] = f"refs/pr/{request.match_info['number']}"
+    return await repo(request)
+
+
 def history(hub: Hub, found: Repo, commit: Commit) -> str:
     """The commits up to this one, with the tags that name them."""
     rows = "".join(history_row(found, one) for one in hub.shelf.history(found, commit.id))

@@ -23,6 +23,7 @@ ALIASES: Mapping[str, str] = {
 }
 """AutoTrain's words for the methods."""
 
+PUSHES = ("on", "off", "pr")
 COLUMNS = ("prompt", "text", "rejected_text")
 
 
@@ -39,6 +40,10 @@ class Plan:
     file: str = ""
     columns: Mapping[str, str] = field(default_factory=dict)
     options: Mapping[str, str] = field(default_factory=dict)
+    repo: str = ""
+    """The repo that the model is to go to, as `name` or `namespace/name`; empty is a new one by the usual name."""
+    push: str = "on"
+    """`on`, `off` (the model stays on the server), or `pr` (a pull request to `repo`)."""
 
 
 @dataclass(frozen=True)
@@ -159,8 +164,17 @@ def _plan(method: str, rest: str) -> Plan:
     given = _pairs(rest)
     model, file = given.pop("model", ""), given.pop("file", "")
     columns = {name: given.pop(name) for name in COLUMNS if name in given}
+    repo, push = given.pop("repo", ""), _push(given.pop("push", "on"))
+    if push == "pr" and not repo:
+        raise Refusal("Say which repo gets the pull request: repo=namespace/name.", "repo")
     parameters.parse(given, method)
-    return Plan(method, model, file, columns, given)
+    return Plan(method, model, file, columns, given, repo, push)
+
+
+def _push(word: str) -> str:
+    if word not in PUSHES:
+        raise Refusal(f"push={word} is none of {', '.join(PUSHES)}: pr is a pull request, off keeps it here.", "push")
+    return word
 
 
 def _pairs(rest: str) -> dict[str, str]:

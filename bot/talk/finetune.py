@@ -16,7 +16,7 @@ from bot.talk.context import Context
 from bot.wording import help as help_words
 from bot.wording import plan as words
 from engine.data.types import Preview
-from engine.jobs import JobSpec, Model, Source
+from engine.jobs import JobSpec, Model, Source, Target
 from engine.plan import models
 from engine.refusal import Refusal
 
@@ -26,15 +26,18 @@ PREVIEW_S = 120.0
 async def plan(context: Context, incoming: Incoming, request: Plan, message: str = "") -> None:
     """Show what the run would be, with a button that queues it. `message` is the one to edit, if any."""
     if not await context.database.read(store.files, incoming.place) and not request.file:
-        text = " ".join([request.method, *_words(request)])
+        text = " ".join([request.method, *_words(request), *_besides(request)])
         await context.database.write(store.set_pending, incoming.place, text)
         await context.say(incoming.place, help_words.no_file(f"{incoming.key}/answer", request.method))
         return
     file = await uploads.find(context, incoming.place, request.file)
     valid = await _valid_file(context, incoming, request)
-    preview, doubt = await asyncio.gather(preview_of(context, file.sha256, request, valid), destination.check(context))
+    target = destination.target(context, request, file.name)
+    preview, doubt = await asyncio.gather(
+        preview_of(context, file.sha256, request, valid), destination.check(context, target)
+    )
     draft_id = store.draft_id(incoming.key)
-    spec = _spec(context, incoming, request, file, valid, preview)
+    spec = _spec(context, incoming, request, file, valid, preview, target)
     draft = Draft(draft_id, message or f"draft/{draft_id}", replace(request, file=file.sha256), spec)
     await context.database.write(store.add_draft, incoming.place, draft, context.clock())
     await context.say(incoming.place, words.plan(draft.message, draft_id, preview, file.name, spec.target, doubt))
@@ -63,6 +66,12 @@ def _words(request: Plan) -> list[str]:
     return [f"{name}={value}" for name, value in {**request.columns, **request.options}.items()]
 
 
+def _besides(request: Plan) -> list[str]:
+    """What else was asked for, as the words that ask for it."""
+    named = {"model": request.model, "repo": request.repo, "push": request.push.removeprefix("on")}
+    return [f"{name}={value}" for name, value in named.items() if value]
+
+
 def _model(context: Context, request: Plan) -> str:
     fallback = models.DEFAULT_MASKED if request.method == "mlm" else context.settings.default_model
     model = request.model or fallback or models.DEFAULT_CAUSAL
@@ -76,7 +85,13 @@ def _is_folder(model: str) -> bool:
 
 
 def _spec(
-    context: Context, incoming: Incoming, request: Plan, file: ThreadFile, valid: ThreadFile | None, preview: Preview
+    context: Context,
+    incoming: Incoming,
+    request: Plan,
+    file: ThreadFile,
+    valid: ThreadFile | None,
+    preview: Preview,
+    target: Target,
 ) -> JobSpec:
     parameters = {name: setting.value for name, setting in preview.parameters.items()}
     folder = _model(context, request) if _is_folder(_model(context, request)) else ""
@@ -87,7 +102,7 @@ def _spec(
         train=source,
         valid=replace(source, name=valid.name, sha256=valid.sha256) if valid else None,
         parameters=parameters,
-        target=destination.target(context, file.name, request.method),
+        target=target,
         requester=incoming.person.id,
         group=incoming.place.id,
     )

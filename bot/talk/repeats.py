@@ -9,7 +9,7 @@ import engine.store
 from bot import store
 from bot.chat import Incoming
 from bot.talk import destination, runs
-from bot.talk.commands import Push, Resume, Retry
+from bot.talk.commands import Plan, Push, Resume, Retry
 from bot.talk.context import Context
 from bot.talk.finetune import check_limit
 from bot.wording import run as words
@@ -68,7 +68,7 @@ async def push(context: Context, incoming: Incoming, request: Push) -> None:
 
 def _with_target(context: Context, run: Run) -> Run:
     """A run whose model stayed here, as no token was set then, with the repo that it may go to now."""
-    target = destination.target(context, run.spec.train.name, run.spec.method)
+    target = destination.target(context, Plan(run.spec.method), run.spec.train.name)
     return replace(run, spec=replace(run.spec, target=target))
 
 

@@ -20,6 +20,9 @@ TERMS = {
     "text": "The column with what the model should write; for reward, dpo and orpo the preferred answer.",
     "rejected_text": "The column with the answer that the model should move away from.",
     "prompt": "The column with what is asked.",
+    "repo": "The repo on the Hub that the model goes to: `repo=name` or `repo=namespace/name`. It has to be a new one.",
+    "push": "`push=off` leaves the model on the server, `push=pr repo=namespace/name` sends it as a pull request.",
+    "merge": "`merge=on` pushes whole weights in place of the LoRA, for programs that cannot load one.",
     "unescape": "Turns the two characters \\ and n of a cell into a line break: `unescape=on`.",
 }
 

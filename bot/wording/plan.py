@@ -15,7 +15,8 @@ QUESTION = "\nStart it?"
 def plan(key: str, draft: str, preview: Preview, file: str, target: Target, doubt: str = "") -> Message:
     """What a run would be, and the button that queues it. `doubt` is what may keep it from `target`."""
     what = f"{preview.method} on {file} with {preview.model}."
-    notes = (note for note in (where(target), doubt, preview.model_note, *preview.estimate.notes) if note)
+    said = (where(target), doubt, *preview.warnings, preview.model_note, *preview.estimate.notes)
+    notes = (note for note in said if note)
     return Message(
         key,
         "\n".join((what, *notes)) + QUESTION,
@@ -33,7 +34,9 @@ def plan(key: str, draft: str, preview: Preview, file: str, target: Target, doub
 
 def where(target: Target) -> str:
     if not target.repo:
-        return "The model stays on this server, since no Hub token and namespace are set."
+        return "The model stays on this server."
+    if target.is_pull_request:
+        return f"The model will go to {target.repo}, as a pull request."
     seen = "private" if target.is_private else "public"
     return f"The model will go to {target.repo}, {seen}."
 

@@ -112,7 +112,7 @@ def _where(run: Run) -> Iterable[str]:
     result = run.result
     if not result.repo:
         yield f"The model stays on this server, in runs/{run.id} of the bot's data folder."
-        yield f"Once HF_TOKEN and HF_NAMESPACE are set there, `/finetune push {run.id}` brings it to the Hub."
+        yield f"`/finetune push {run.id}` brings it to the Hub, once HF_TOKEN and HF_NAMESPACE are set there."
         return
     if not result.url:
         yield f"The model is {result.repo} on the Hub of the bot's own machine, and can be opened there."

@@ -65,7 +65,8 @@ def reserve(folder: RunFolder, log: EventLog, patience_s: float) -> None:
     Passing trouble of the Hub is no reason not to train: the repo is then made when the model is pushed.
     Raises Refusal for what somebody has to mend first.
     """
-    wish = folder.read_spec().target.repo
+    target = folder.read_spec().target
+    wish = target.repo
     if not wish:
         return
     token, address = os.environ.get("HF_TOKEN") or None, client.endpoint()
@@ -73,7 +74,10 @@ def reserve(folder: RunFolder, log: EventLog, patience_s: float) -> None:
     try:
         rights.check(token, names.check(wish).split("/")[0], address, deadline)
         pushing = Pushing(client.connect(token, address), address, folder, log, deadline, "I try again")
-        repo, _ = claim(pushing, wish, is_exact=False)
+        if target.is_pull_request:
+            pushing.call(lambda: client.info(pushing.api, wish))
+            return
+        repo, _ = claim(pushing, wish, target.is_exact)
         marker = leave_note(pushing, repo)
         (folder.path / CLAIM).write_text(json.dumps({"repo": repo, "marker": marker}))
     except (Refusal, *client.TROUBLE) as error:
@@ -151,7 +155,10 @@ def claim(pushing: Pushing, wish: str, is_exact: bool) -> tuple[str, ModelInfo]:
         head = claim_one(pushing, repo, is_ours=repo in ours)
         if head is not None:
             return repo, head
-    raise Refusal(f"There is already a repo {wish}, which this run did not make: push it under another name.", "repo")
+    raise Refusal(
+        f"There is already a repo {wish}, which this run did not make: name another, or send it as a pull request.",
+        "repo",
+    )
 
 
 def claim_one(pushing: Pushing, repo: str, is_ours: bool) -> ModelInfo | None:

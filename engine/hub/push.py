@@ -73,7 +73,10 @@ def carry_out(folder: RunFolder, log: EventLog, work: Path, to: str, deadline_s:
         rights.check(token, wish.split("/")[0], address, deadline)
         pushing = Pushing(client.connect(token, address, 120), address, folder, log, deadline)
         is_loopback = client.is_loopback(address)
-        repo, head = claim(pushing, wish, is_exact=bool(to))
+        if spec.target.is_pull_request and not to:
+            offer(pushing, stage(folder, trained, spec, work / "upload", wish, is_loopback), wish)
+            return
+        repo, head = claim(pushing, wish, is_exact=bool(to) or spec.target.is_exact)
         staged = stage(folder, trained, spec, work / "upload", repo, is_loopback)
         deliver(pushing, staged, repo, head)
         let_go(pushing, repo)
@@ -93,17 +96,57 @@ def deliver(pushing: Pushing, staged: Staged, repo: str, head: ModelInfo) -> Non
     pushing.log.write("phase", phase="pushing", done_bytes=total, total_bytes=total)
     tag = names.tag(pushing.log.run)
     pushing.call(lambda: pushing.api.create_tag(repo, tag=tag, revision=sha, exist_ok=True))
-    hashes = compare(pushing, repo, sha, files)
-    text = snippet(staged.facts.loading)
+    finish(pushing, staged, repo, sha, f"{pushing.address}/{repo}", pushing.is_private)
+
+
+def finish(
+    pushing: Pushing, staged: Staged, repo: str, sha: str, url: str, is_private: bool, is_merged: bool = True
+) -> None:
+    """Compare every file with what lies at the commit, then say `finished`; the snippet loads what is merged."""
+    hashes = compare(pushing, repo, sha, staged.files())
+    text = with_endpoint(snippet(staged.facts.loading), pushing.address, pushing.address == client.PUBLIC)
     pushing.log.write(
         "finished",
         repo=repo,
         revision=sha,
-        url=f"{pushing.address}/{repo}",
-        is_private=pushing.is_private,
-        snippet=with_endpoint(text, pushing.address, pushing.address == client.PUBLIC),
+        url=url,
+        is_private=is_private,
+        snippet=text if is_merged else "",
         files=hashes,
     )
+
+
+def offer(pushing: Pushing, staged: Staged, repo: str) -> None:
+    """The model as a pull request to a repo that is somebody's already; one that this run opened before is found."""
+    head = pushing.call(lambda: client.info(pushing.api, repo))
+    files = staged.files()
+
+    def once() -> tuple[str, str]:
+        opened = opened_before(pushing, repo)
+        if opened:
+            return opened
+        made = pushing.api.create_commit(
+            repo,
+            [CommitOperationAdd(path.name, path) for path in files],
+            commit_message=title(pushing.log.run),
+            commit_description=mark(pushing.folder),
+            parent_commit=str(head.sha),
+            create_pr=True,
+        )
+        return str(made.oid), str(made.pr_revision)
+
+    sha, ref = pushing.call(once)
+    url = f"{pushing.address}/{repo}/discussions/{ref.rpartition('/')[2]}"
+    finish(pushing, staged, repo, sha, url, bool(head.private), is_merged=False)
+
+
+def opened_before(pushing: Pushing, repo: str) -> tuple[str, str] | None:
+    """(commit, ref) of the pull request that bears this run's mark."""
+    for ref in pushing.api.list_repo_refs(repo, include_pull_requests=True).pull_requests or []:
+        last = pushing.api.list_repo_commits(repo, revision=ref.ref)[0]
+        if last.title == title(pushing.log.run) and mark(pushing.folder) in last.message:
+            return str(last.commit_id), str(ref.ref)
+    return None
 
 
 def commit(pushing: Pushing, repo: str, files: list[Path], parent: str) -> str:

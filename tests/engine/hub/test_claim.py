@@ -80,6 +80,19 @@ def test_a_name_that_is_taken_is_said_at_the_beginning_and_left_alone(run: RunFo
     assert api.model_info(REPO).sha == before
 
 
+def test_a_repo_that_is_asked_for_by_name_is_that_one_or_none(run: RunFolder, twin: Twin, api: HfApi) -> None:
+    run.write_spec(replace(run.read_spec(), target=Target(REPO, is_exact=True)))
+    api.create_repo(REPO)
+    with pytest.raises(Refusal, match="did not make"):
+        begin(run)
+    run.write_spec(replace(run.read_spec(), target=Target(REPO, is_exact=True, is_pull_request=True)))
+    begin(run)
+    assert not (run.path / CLAIM).exists()
+    run.write_spec(replace(run.read_spec(), target=Target("local/none", is_exact=True, is_pull_request=True)))
+    with pytest.raises(Refusal, match="local/none"):
+        begin(run)
+
+
 def test_a_run_that_stays_here_asks_the_hub_nothing(run: RunFolder, twin: Twin) -> None:
     run.write_spec(replace(run.read_spec(), target=Target()))
     begin(run)

@@ -8,10 +8,12 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 
+import httpx2
 import pytest
 import yaml
 from huggingface_hub import HfApi
 
+from adapters.localhub.tokens import COOKIE, Tokens
 from engine.folder import RunFolder
 from engine.hub.client import connect
 from engine.hub.push import push as work
@@ -195,6 +197,34 @@ def test_a_repo_that_is_named_but_not_ours_is_left_alone(run: RunFolder, twin: T
     assert model_commits(api, BASE) == 0
     assert push(run, twin, "local/elsewhere")
     assert model_commits(api, "local/elsewhere") == 1
+
+
+@pytest.mark.parametrize("is_lost", [False, True])
+def test_a_repo_of_others_gets_one_pull_request_and_stays_as_it_is(
+    run: RunFolder, twin: Twin, api: HfApi, is_lost: bool
+) -> None:
+    api.create_repo(REPO)
+    before = api.model_info(REPO).sha
+    run.write_spec(replace(run.read_spec(), target=Target(REPO, is_exact=True, is_pull_request=True)))
+    if is_lost:
+        twin.fail(COMMIT, after=True)
+    assert push(run, twin), last(run, "push-1")
+    assert push(run, twin)
+    end = last(run, "push-2").data
+    assert api.model_info(REPO).sha == before
+    (pull,) = api.list_repo_refs(REPO, include_pull_requests=True).pull_requests or []
+    assert (pull.ref, pull.target_commit) == ("refs/pr/1", end["revision"])
+    assert end["url"] == f"{twin.url}/{REPO}/discussions/1" and end["snippet"] == ""
+    assert "adapter_model.safetensors" in api.list_repo_files(REPO, revision="refs/pr/1")
+    key = Tokens(twin.data).page_key
+    page = httpx2.get(f"{twin.url}/{REPO}/discussions/1", cookies={COOKIE: key}, timeout=10)
+    assert page.status_code == 200 and "Model of run 7" in page.text
+
+
+def test_a_pull_request_to_a_repo_that_is_not_there_is_refused(run: RunFolder, twin: Twin) -> None:
+    run.write_spec(replace(run.read_spec(), target=Target(REPO, is_exact=True, is_pull_request=True)))
+    assert not push(run, twin)
+    assert REPO in last(run, "push-1").data["reason"]
 
 
 def test_a_run_without_a_target_asks_where_to(run: RunFolder, twin: Twin) -> None:
