@@ -71,6 +71,7 @@ class Wire:
     def __init__(self, has_content_intent: bool = True) -> None:
         self.env = simcord.Env(discord.Client(intents=discord.Intents(guilds=True)), check_errors=False)
         self.backend = self.env.backend
+        self.backend.bot_user.name = "threadtune"
         self.has_content_intent = has_content_intent
         self.sessions: dict[str, Session] = {}
         self.faults: list[Fault] = []

@@ -25,7 +25,7 @@ async def play(chosen: Settings) -> None:
         await page.picture(DOCS / "1-offer.png")
         await page.clicks("Use this file")
         await page.sees("lets me use broken.csv")
-        await page.sees("errors")
+        await page.sees("Mend")
         await asyncio.sleep(1)
         await page.picture(DOCS / "2-report.png")
         file = ("facts.csv", Path("examples/facts.csv").read_bytes())

@@ -4,6 +4,10 @@ import math
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+import discord
+from discord import ui
+
+from bot.wording.help import METHODS
 from engine.data.types import NEEDS
 from engine.plan import models, parameters
 from engine.plan.parameters import Parameter
@@ -11,10 +15,12 @@ from engine.plan.parameters import Parameter
 FILES = (".csv", ".tsv", ".jsonl", ".ndjson", ".json", ".parquet", ".txt", ".gz", ".zip", ".xz")
 """What a dropped file ends with if it may be a dataset. Others are left alone."""
 MENU = "Fine-tune this file"
+FORM = "finetune-form"
 SUBCOMMAND, TEXT, WHOLE, SWITCH, NUMBER, ATTACHMENT = 1, 3, 4, 5, 10, 11
 LARGEST = 2**53
 MAX_CHARACTERS = 1150
 """Of one method's names and sentences: Discord takes 8,000 for the whole command. What has no room goes by `more`."""
+FIRST = ("epochs", "max_steps", "learning_rate", "batch_size", "max_length", "lora", "valid", "beta", "mlm_probability")
 MAX_OPTIONS, MAX_CHOICES = 25, 25
 IN_SERVERS: dict[str, Any] = {"contexts": [0], "integration_types": [0]}
 RUN = {"name": "run", "type": TEXT, "description": "Number of the run."}
@@ -37,6 +43,7 @@ def _others() -> Iterator[Option]:
     methods = [{"name": method, "value": method} for method in NEEDS]
     yield _subcommand("status", "How a run stands, or all recent ones.", RUN)
     yield _subcommand("list", "The recent runs.")
+    yield _subcommand("form", "Fill in a form for a run.")
     save = {"name": "save", "type": SWITCH, "description": "Keep the model as far as it is trained."}
     yield _subcommand("cancel", "End a run.", {**RUN, "required": True}, save)
     yield _subcommand("logs", "The last lines of a run's log.", {**RUN, "required": True})
@@ -56,7 +63,8 @@ def _method(method: str) -> Option:
     more = {"name": "more", "type": TEXT, "description": "Other settings: name=value …", "max_length": 1000}
     options = [file, model, *columns]
     left = MAX_CHARACTERS - size([*options, more])
-    for option in map(_parameter, parameters.table_for(method)):
+    table = sorted(parameters.table_for(method), key=lambda item: item.name not in FIRST)
+    for option in map(_parameter, table):
         left -= size(option)
         if left >= 0 and len(options) < MAX_OPTIONS - 1:
             options.append(option)
@@ -102,6 +110,30 @@ def words(data: Mapping[str, Any]) -> tuple[str, str]:
         return " ".join(filter(None, (chosen["name"], *pairs, more))), file
     save = ["save"] if given.pop("save", False) else []
     return " ".join([chosen["name"], *map(str, given.values()), *save]), file
+
+
+def form() -> ui.Modal:
+    """The same as a form: a method, a file, a base model, and whatever else as it would be typed."""
+    methods = [discord.SelectOption(label=method, description=METHODS[method][:100]) for method in NEEDS]
+    modal = ui.Modal(title="Fine-tune a model", custom_id=FORM)
+    modal.add_item(ui.Label(text="Method", component=ui.Select(custom_id="method", options=methods)))
+    file: ui.FileUpload[ui.Modal] = ui.FileUpload(custom_id="file", min_values=0, required=False)
+    modal.add_item(
+        ui.Label(text="File", description="CSV or JSONL; without one, drop it in the thread.", component=file)
+    )
+    for name, label, example in (("model", "Base model", "org/name"), ("more", "Other settings", "epochs=3 valid=10%")):
+        text: ui.TextInput[ui.Modal] = ui.TextInput(custom_id=name, required=False, placeholder=example)
+        modal.add_item(ui.Label(text=label, component=text))
+    return modal
+
+
+def filled(data: Mapping[str, Any]) -> tuple[str, str]:
+    """The words of a form, and the id of its file, if any."""
+    parts = {part["component"]["custom_id"]: part["component"] for part in data["components"]}
+    model, more = (str(parts[name].get("value") or "").strip() for name in ("model", "more"))
+    model = f"model={_typed(model)}" if model else ""
+    file = next(iter(parts["file"].get("values") or []), "")
+    return " ".join(filter(None, (parts["method"]["values"][0], model, more))), str(file)
 
 
 def _typed(value: object) -> str:

@@ -35,8 +35,12 @@ async def took(chat: "Discord", handler: Handler, interaction: Interaction) -> N
                 await suggest(interaction, data)
             case discord.InteractionType.application_command if data.get("type") == MENU_TYPE:
                 await pointed_at(chat, handler, interaction, data)
+            case discord.InteractionType.application_command if data["options"][0]["name"] == "form":
+                await show_form(interaction)
             case discord.InteractionType.application_command:
-                await commanded(chat, handler, interaction, data)
+                await commanded(chat, handler, interaction, data, *commands.words(data))
+            case discord.InteractionType.modal_submit if data.get("custom_id") == commands.FORM:
+                await commanded(chat, handler, interaction, data, *commands.filled(data))
             case discord.InteractionType.component:
                 await pressed(chat, handler, interaction, data)
     except Refusal as refusal:
@@ -66,9 +70,16 @@ async def stored(handler: Handler, *what: Incoming) -> None:
 # ---- /finetune
 
 
-async def commanded(chat: "Discord", handler: Handler, interaction: Interaction, data: dict[str, Any]) -> None:
+async def show_form(interaction: Interaction) -> None:
+    modal = commands.form()
+    await interaction.response.send_modal(modal)
+    modal.stop()
+
+
+async def commanded(
+    chat: "Discord", handler: Handler, interaction: Interaction, data: dict[str, Any], text: str, file: str
+) -> None:
     """Its card is the answer, and opens the thread in which a plan is talked over."""
-    text, file = commands.words(data)
     what = Incoming(
         f"discord/{interaction.id}", _place(chat, interaction, text), messages.person(interaction.user), Command(text)
     )

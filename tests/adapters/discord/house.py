@@ -23,8 +23,8 @@ RUN_S = 240.0
 
 @dataclass
 class House:
-    app: App
     world: World
+    app: App | None = None
 
     async def sees(self, text: str, *, button: str = "", timeout_s: float = 60) -> Shown:
         """The first message of the bot that says this, and that has this button."""
@@ -52,6 +52,7 @@ class House:
         return found[0]
 
     async def inbox(self) -> list[str]:
+        assert self.app
         return await self.app.database.read(lambda db: [row.body for row in db.execute(select(store.inbox.c.body))])
 
 
@@ -62,7 +63,7 @@ async def house(chosen: Settings, chat: Discord, world: World) -> AsyncIterator[
     app = make(chosen, chat)
     serving = asyncio.create_task(app.serve())
     try:
-        yield House(app, world)
+        yield House(world, app)
     finally:
         serving.cancel()
         await asyncio.gather(serving, return_exceptions=True)

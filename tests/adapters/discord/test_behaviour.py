@@ -2,6 +2,7 @@
 
 import asyncio
 from pathlib import Path
+from typing import Any
 
 import discord
 import pytest
@@ -338,3 +339,30 @@ async def test_all_parts_of_a_message_are_shown(world: World, make: Make, tmp_pa
         assert part in plain(shown)
     assert buttons(shown) == ["Go"] and [file["filename"] for file in shown.attachments] == ["a_b.png", "log.txt"]
     assert {12, 13} <= {part["type"] for part in walk(shown.components)}
+
+
+@pytest.mark.parametrize("restarts", [False, True])
+async def test_a_form_is_read_even_by_a_bot_that_restarted_meanwhile(world: World, make: Make, restarts: bool) -> None:
+    got: list[Incoming] = []
+
+    async def handler(incoming: Incoming) -> None:
+        got.append(incoming)
+
+    async def fill(shown: Any) -> None:
+        values = {"method": ["dpo"], "file": ("p.csv", b"abc"), "model": "org/name", "more": "epochs=2"}
+        await world.ann.submit_modal(shown, values)
+        await eventually(lambda: len(got) == 2)
+
+    async with listening(make(), handler):
+        await world.is_online()
+        shown = await world.ann.slash(world.general, "finetune form")
+        await eventually(lambda: shown.modal is not None)
+        if not restarts:
+            await fill(shown)
+    if restarts:
+        await world.wire.kick()
+        async with listening(make(), handler):
+            await world.is_online()
+            await fill(shown)
+    assert got[1].what == Command("dpo model=org/name epochs=2")
+    assert isinstance(got[0].what, Upload) and got[0].what.size == 3

@@ -9,9 +9,11 @@ import pytest
 
 from bot.settings import Settings
 from tests.adapters.discord.conftest import Make
-from tests.adapters.discord.house import FACTS, FAST, house
+from tests.adapters.discord.house import FACTS, FAST, House, house
+from tests.contract.chat import eventually
 from tests.e2e.house import hub, settings, trainers
 from tests.twins.discord_world import World, buttons, plain, texts
+from tests.twins.try_discord import served
 
 NAUGHTY = (
     "@everyone",
@@ -130,6 +132,27 @@ async def test_nothing_in_a_file_pings_or_formats(chosen: Settings, world: World
         and f"<@{world.ann.id}>" not in said
         and "\u202e" not in said
     )
+
+
+@pytest.mark.slow
+async def test_a_bot_that_was_killed_goes_on_where_it_was(chosen: Settings, world: World) -> None:
+    """The bot as a process of its own: `python -m bot serve`, and SIGKILL while its run trains."""
+    chosen.data.mkdir(parents=True, exist_ok=True)
+    room = House(world)
+    async with served(chosen, world) as bot:
+        live = await room.starts(max_steps=5000)
+        await room.sees("Step")
+        bot.kill()
+        await bot.wait()
+    await world.wire.kick()
+    missed = await world.ann.send(world.general, f"<@{world.backend.bot_user.id}> /finetune dop")
+    async with served(chosen, world):
+        await room.sees("Did you mean `dpo`?")
+        assert missed.id in world.reacted()
+        await world.presses(live, "Cancel")
+        await room.ends("Run 1 cancelled")
+    assert len([message for message in world.from_bot() if plain(message).startswith("### Run 1 ·")]) == 1
+    await eventually(lambda: not trainers(chosen.runs))
 
 
 @pytest.mark.slow
