@@ -1,0 +1,99 @@
+"""Slack's Web API as this adapter calls it: paced, and its errors in the words of the port."""
+
+import asyncio
+import json
+from typing import Any, Protocol
+
+import aiohttp
+from slack_sdk.errors import SlackApiError
+from slack_sdk.web.async_client import AsyncWebClient
+
+from adapters.chat.slack.pace import Pace
+from adapters.chat.slack.settings import SlackSettings
+from bot.chat import Denied, Gone, TryLater
+
+GONE = {
+    "cant_update_message",
+    "channel_not_found",
+    "cannot_dm_bot",
+    "edit_window_closed",
+    "file_deleted",
+    "file_not_found",
+    "is_archived",
+    "message_not_found",
+    "messages_tab_disabled",
+    "not_in_channel",
+    "thread_not_found",
+    "user_disabled",
+    "user_not_found",
+    "user_not_in_channel",
+    "users_not_found",
+}
+NO_LONGER_OURS = {"account_inactive", "invalid_auth", "not_authed", "token_expired", "token_revoked"}
+AGAIN = {"fatal_error", "internal_error", "request_timeout", "service_unavailable"}
+RETRY_S = 5.0
+BROKEN_S = 60.0
+
+
+class Refused(Exception):
+    """Slack would not do it, for a reason that the port has no word for; `error` is Slack's."""
+
+    def __init__(self, error: str) -> None:
+        super().__init__(error)
+        self.error = error
+
+
+class Calls(Protocol):
+    async def call(self, method: str, **arguments: Any) -> dict[str, Any]: ...
+
+
+class Api:
+    """`broken` is set, with Slack's reason, once the token is no longer taken."""
+
+    def __init__(self, settings: SlackSettings) -> None:
+        self.token = settings.bot_token.get_secret_value()
+        self.client = AsyncWebClient(token=self.token, base_url=settings.api_url, timeout=30)
+        self.pace = Pace()
+        self.broken = ""
+        self.is_broken = asyncio.Event()
+
+    async def call(self, method: str, **arguments: Any) -> dict[str, Any]:
+        """Slack's answer. Raises Gone, Denied, TryLater, or Refused with Slack's own word.
+
+        Everything is sent as a form, the one way that all methods take.
+        """
+        channel = str(arguments.get("channel", ""))
+        self.pace.take(method, channel)
+        form = {name: _text(value) for name, value in arguments.items() if value is not None}
+        try:
+            answer = await self.client.api_call(method, data=form)
+        except SlackApiError as error:
+            raise self._in_our_words(method, channel, error) from None
+        except (aiohttp.ClientError, TimeoutError, OSError):
+            raise TryLater(RETRY_S) from None
+        return answer.data if isinstance(answer.data, dict) else {}
+
+    def _in_our_words(self, method: str, channel: str, failure: SlackApiError) -> Exception:
+        response: Any = failure.response
+        status, error = getattr(response, "status_code", 0), str(response.get("error", ""))
+        if status == 429 or error in ("ratelimited", "rate_limited"):
+            wait = float(getattr(response, "headers", {}).get("Retry-After", RETRY_S))
+            self.pace.closed(method, channel, wait)
+            return TryLater(wait)
+        if error in NO_LONGER_OURS:
+            self.broken = error
+            self.is_broken.set()
+            return TryLater(BROKEN_S)
+        if error in GONE:
+            return Gone(f"{channel}: {error}")
+        if error == "missing_scope":
+            return Denied(str(response.get("needed", error)))
+        if status >= 500 or error in AGAIN:
+            return TryLater(RETRY_S)
+        return Refused(error or str(failure))
+
+
+def _text(value: Any) -> str:
+    if isinstance(value, str):
+        return value
+    return json.dumps(value, ensure_ascii=False)

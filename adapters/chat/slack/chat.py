@@ -1,0 +1,180 @@
+"""Slack as a chat platform: the port."""
+
+import hashlib
+from collections import OrderedDict
+from pathlib import Path
+from typing import Any
+
+from adapters.chat.slack import blocks, files
+from adapters.chat.slack.api import Api, Refused
+from adapters.chat.slack.connect import serving
+from adapters.chat.slack.history import Cursor, catch_up, replies
+from adapters.chat.slack.pace import MIN_GAP_S
+from adapters.chat.slack.people import People
+from adapters.chat.slack.reading import Where, is_direct, where
+from adapters.chat.slack.receive import Receiver
+from adapters.chat.slack.settings import SlackSettings
+from bot.chat import Gone, Handler, Message, MessageId, Person, Place, Upload
+from engine.refusal import Refusal
+
+EVENT = "threadtune_message"
+LOOK_BACK_S = 600.0
+KEPT_KEYS = 10_000
+
+
+class SlackChat:
+    """A place is `team/channel/thread_ts`, `team/channel`, or `team/channel/@person` for what only one person sees;
+    an operator may write a channel's id or its name. A message's id is `channel/ts`; one that only a person sees
+    cannot be changed, so that its id, `channel/@person/ts/thread`, says where a newer one goes."""
+
+    def __init__(self, settings: SlackSettings) -> None:
+        self.settings = settings
+        self.api = Api(settings)
+        self.people = People(self.api)
+        self.pace_s = MIN_GAP_S
+        self.born = self.api.pace.clock()
+        self.stands = Cursor()
+        self.ids: OrderedDict[str, MessageId] = OrderedDict()
+        self.uncertain: set[str] = set()
+        self.attached: set[tuple[str, str]] = set()
+
+    async def listen(self, handler: Handler, since: str) -> None:
+        """Raises Refusal when Slack no longer takes the token."""
+        self.stands = Cursor(since)
+        me = await self.people.me()
+        receiver = Receiver(self, me, handler)
+
+        async def missed() -> None:
+            await catch_up(self.api, self.stands, receiver.message)
+
+        async with serving(self.settings, self.api, receiver.answer, missed):
+            await missed()
+            await self.api.is_broken.wait()
+        raise Refusal(f"Slack no longer takes SLACK_BOT_TOKEN ({self.api.broken}).", "SLACK_BOT_TOKEN")
+
+    def cursor(self) -> str:
+        return self.stands.text()
+
+    async def post(self, place: Place, message: Message) -> MessageId:
+        if message.key in self.ids:
+            return self.ids[message.key]
+        target = await self._target(where(place), message)
+        if target.only:
+            posted = await self._post_private(target, message)
+        else:
+            posted = await self._post_once(target, message)
+            await self._attach(posted, target, message)
+        self.ids[message.key] = posted
+        if len(self.ids) > KEPT_KEYS:
+            self.ids.popitem(last=False)
+        return posted
+
+    async def _target(self, target: Where, message: Message) -> Where:
+        """Where it is to be seen. What one person alone may see cannot carry a file: that goes by direct message."""
+        target = Where(await self.people.channel(target.channel), target.thread, target.only)
+        only = message.only_for.id if message.only_for else target.only
+        if not only or is_direct(target.channel):
+            return Where(target.channel, target.thread)
+        return Where(await self.people.direct(only)) if message.files else Where(target.channel, target.thread, only)
+
+    async def _post_once(self, target: Where, message: Message) -> MessageId:
+        """Slack has no idempotency key: a message carries its own, and it is looked for wherever an earlier
+        try may have arrived, in this process or in the one before."""
+        is_fresh = self.api.pace.clock() - self.born < LOOK_BACK_S
+        if message.key in self.uncertain or is_fresh:
+            found = await self._find(target, message.key)
+            if found:
+                return found
+        self.uncertain.add(message.key)
+        metadata = {"event_type": EVENT, "event_payload": {"key": _hashed(message.key)}}
+        answer = await self._say(
+            "chat.postMessage",
+            message,
+            channel=target.channel,
+            thread_ts=target.thread or None,
+            metadata=metadata,
+        )
+        self.uncertain.discard(message.key)
+        return MessageId(f"{answer['channel']}/{answer['ts']}")
+
+    async def _find(self, target: Where, key: str) -> MessageId | None:
+        me = await self.people.me()
+        for message in await replies(self.api, target.channel, target.thread):
+            metadata = message.get("metadata") or {}
+            is_it = metadata.get("event_payload", {}).get("key") == _hashed(key)
+            if is_it and metadata.get("event_type") == EVENT and message.get("user") == me.user:
+                return MessageId(f"{target.channel}/{message['ts']}")
+        return None
+
+    async def _post_private(self, target: Where, message: Message) -> MessageId:
+        """Ephemeral, or by direct message where the bot is not in the channel."""
+        try:
+            answer = await self._say(
+                "chat.postEphemeral",
+                message,
+                channel=target.channel,
+                thread_ts=target.thread or None,
+                user=target.only,
+            )
+        except Gone:
+            return await self._post_once(Where(await self.people.direct(target.only)), message)
+        return MessageId(f"{target.channel}/@{target.only}/{answer['message_ts']}/{target.thread}")
+
+    async def _say(self, method: str, message: Message, **arguments: Any) -> dict[str, Any]:
+        """With all its blocks; in plainer ones where Slack refuses those."""
+        plain: dict[str, Any] = {"unfurl_links": False, "unfurl_media": False, "link_names": False}
+        if method != "chat.postMessage":
+            plain = {"link_names": False}
+        common = {**arguments, **plain, "text": blocks.fallback(message), "parse": "none"}
+        try:
+            return await self.api.call(method, blocks=blocks.blocks(message), **common)
+        except Refused as refused:
+            if refused.error not in (
+                "invalid_blocks",
+                "invalid_blocks_format",
+                "msg_blocks_too_long",
+                "invalid_arguments",
+            ):
+                raise
+        return await self.api.call(method, blocks=blocks.blocks(message, has_table=False), **common)
+
+    async def edit(self, posted: MessageId, message: Message) -> None:
+        channel, _, ts = posted.partition("/")
+        if not ts:
+            raise Gone(posted)
+        if ts.startswith("@"):
+            person, _, thread = ts[1:].partition("/")
+            await self._post_private(Where(channel, thread.partition("/")[2], person), message)
+            return
+        self.pace_s = self.api.pace.gap(posted)
+        await self._say("chat.update", message, channel=channel, ts=ts)
+        if message.files:
+            await self._attach(posted, await self._thread_of(channel, ts), message)
+
+    async def _thread_of(self, channel: str, ts: str) -> Where:
+        """The thread that a message stands in; a message is found in its own thread by its ts."""
+        found = await replies(self.api, channel, ts)
+        return Where(channel, next((m.get("thread_ts") or "" for m in found if m["ts"] == ts), ""))
+
+    async def _attach(self, posted: MessageId, target: Where, message: Message) -> None:
+        """Each file of a message once, in the message's thread."""
+        missing = [file for file in message.files if (posted, file.name) not in self.attached]
+        if not missing:
+            return
+        ts = posted.partition("/")[2]
+        there = files.names(await replies(self.api, target.channel, target.thread), since=ts)
+        for file in missing:
+            if file.name not in there:
+                await files.share(self.api, target, file)
+            self.attached.add((posted, file.name))
+
+    async def download(self, upload: Upload, target: Path) -> None:
+        await files.download(self.api, self.settings.api_url, upload, target)
+
+    async def groups(self, person: Person) -> frozenset[str]:
+        return await self.people.groups(person)
+
+
+def _hashed(key: str) -> str:
+    """Metadata can be read by everybody in the workspace, so it holds no id of anything."""
+    return hashlib.sha256(key.encode()).hexdigest()[:32]

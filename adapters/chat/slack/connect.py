@@ -1,0 +1,111 @@
+"""The line to Slack: a WebSocket that we open (Socket Mode), or Slack's signed requests (HTTP).
+
+Bolt acknowledges before a listener runs, so nothing here is a listener: one middleware takes everything, and what it
+returns is the acknowledgement. Where it raises, nothing is acknowledged and Slack delivers again.
+"""
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import Any
+
+import aiohttp
+import structlog
+from aiohttp import web
+from slack_bolt.adapter.socket_mode.aiohttp import AsyncSocketModeHandler
+from slack_bolt.async_app import AsyncApp
+from slack_bolt.response import BoltResponse
+from slack_sdk.errors import SlackApiError
+
+from adapters.chat.slack.api import Api
+from adapters.chat.slack.settings import SlackSettings
+from bot.chat import TryLater
+from engine.refusal import Refusal
+
+log = structlog.get_logger()
+PATH = "/slack/events"
+WATCH_S = 5.0
+OUTAGE_S = 30.0
+Receive = Callable[[dict[str, Any]], Awaitable[dict[str, Any] | None]]
+
+
+@contextlib.asynccontextmanager
+async def serving(
+    settings: SlackSettings, api: Api, receive: Receive, missed: Callable[[], Awaitable[None]]
+) -> AsyncIterator[None]:
+    """Deliver to `receive` while the block runs; its answer is what Slack is told. `missed` is awaited after an
+    outage in which Slack may have given up delivering. Raises Refusal when Slack does not take the app token."""
+    app = _app(settings, api, receive)
+    async with _socket(app, settings, api, missed) if settings.is_socket else _http(app, settings):
+        yield
+
+
+def _app(settings: SlackSettings, api: Api, receive: Receive) -> AsyncApp:
+    logging.getLogger("slack_bolt").setLevel(logging.WARNING)
+    secret = settings.signing_secret.get_secret_value() or None
+    app = AsyncApp(client=api.client, signing_secret=secret)
+
+    @app.middleware
+    async def take(body: dict[str, Any]) -> BoltResponse:
+        answer = await receive(body)
+        return BoltResponse(status=200, body=answer if answer is not None else "")
+
+    return app
+
+
+@contextlib.asynccontextmanager
+async def _http(app: AsyncApp, settings: SlackSettings) -> AsyncIterator[None]:
+    runner = web.AppRunner(app.web_app(path=PATH), access_log=None)
+    await runner.setup()
+    try:
+        await web.TCPSite(runner, settings.host, settings.port).start()
+        yield
+    finally:
+        await runner.cleanup()
+
+
+@contextlib.asynccontextmanager
+async def _socket(
+    app: AsyncApp, settings: SlackSettings, api: Api, missed: Callable[[], Awaitable[None]]
+) -> AsyncIterator[None]:
+    handler = AsyncSocketModeHandler(app, settings.app_token.get_secret_value(), web_client=api.client)
+    client: Any = handler.client  # slack-sdk leaves the types of connect and close open
+    watch: asyncio.Task[None] | None = None
+    try:
+        await _connect(client)
+        watch = asyncio.create_task(_watch(client, api, missed))
+        yield
+    finally:
+        if watch:
+            watch.cancel()
+            await asyncio.gather(watch, return_exceptions=True)
+        await client.close()
+
+
+async def _connect(client: Any) -> None:
+    try:
+        await client.connect()
+    except SlackApiError as error:
+        why = error.response.get("error", "no reason")
+        raise Refusal(f"Slack does not open a socket for SLACK_APP_TOKEN ({why}).", "SLACK_APP_TOKEN") from None
+
+
+async def _watch(client: Any, api: Api, missed: Callable[[], Awaitable[None]]) -> None:
+    """The client reconnects by itself; where it does not for half a minute, it is told to. After that long, what
+    happened meanwhile is read back."""
+    down = 0.0
+    while True:
+        await asyncio.sleep(WATCH_S)
+        if await client.is_connected():
+            if down >= OUTAGE_S:
+                await missed()
+            down = 0.0
+            continue
+        down += WATCH_S
+        if down >= OUTAGE_S:
+            log.warning("the socket to Slack is down", seconds=down)
+            with contextlib.suppress(TryLater):
+                await api.call("auth.test")
+            with contextlib.suppress(SlackApiError, aiohttp.ClientError, OSError):
+                await client.connect_to_new_endpoint(force=True)
