@@ -14,6 +14,9 @@ class Settings(BaseSettings):
 
     data: Path = Field(Path("data"), description="Folder for what is kept: database, uploads, runs.")
     cache: Path = Field(Path("data/cache"), description="Folder for base models, shared by all runs.")
+    cache_gb: float = Field(
+        0, ge=0, description="Gigabytes that downloaded base models may take before the oldest go; 0 is any number."
+    )
     chat: str = Field("console", description="Chat platform, a module of adapters/chat.")
     executor: str = Field("local", description="Where training runs, a module of adapters/executors.")
     database_url: str = Field("", description="SQLAlchemy URL; empty is SQLite in DATA.")
@@ -78,6 +81,7 @@ class Settings(BaseSettings):
             "HF_PUBLIC_ENDPOINT": self.hf_public_endpoint,
             "HF_TOKEN": self.hf_token.get_secret_value(),
             "HF_HOME": str(self.cache.resolve()),
+            "CACHE_GB": str(self.cache_gb),
             "HF_HUB_DISABLE_TELEMETRY": "1",
             "HF_HUB_DISABLE_IMPLICIT_TOKEN": "1",
         }

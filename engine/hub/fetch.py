@@ -2,6 +2,7 @@
 in the trainer's columns. It is the only process of a run that holds the reader's token."""
 
 import os
+import shutil
 import subprocess
 import sys
 import threading
@@ -12,7 +13,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from huggingface_hub import HfApi, ModelInfo
+from huggingface_hub import HfApi, ModelInfo, scan_cache_dir
 
 from engine.data.trainer_rows import write_trainer_rows
 from engine.events import EventLog
@@ -27,6 +28,8 @@ from engine.refusal import Refusal
 
 PATIENCE_S = 900.0
 HUB_FIELDS = ("", "token", "namespace", "repo")
+UNUSED_S = 24 * 3600.0
+"""How long a model in the cache is surely still wanted."""
 RESERVE_S = 20.0
 """How long the Hub is waited for to make the repo of the model to come."""
 TICK_S = 1.0
@@ -54,6 +57,7 @@ def fetch(path: Path, cache: Path | None = None, patience_s: float = PATIENCE_S)
         tell(log, 0, 0)
         reserve(folder, log, min(patience_s, RESERVE_S))
         licence = bring_model(folder, spec.model, cache or default_cache(), log, patience_s)
+        make_room(cache or default_cache(), float(os.environ.get("CACHE_GB") or 0), spec.model.id)
         tokenizer = read_json(folder.model / "tokenizer_config.json")
         log.write("phase", phase="reading rows")
         write_trainer_rows(folder, spec, has_template(folder.model, tokenizer))
@@ -86,6 +90,27 @@ def bring_model(folder: RunFolder, model: Model, cache: Path, log: EventLog, pat
     check_index(folder.model)
     check_harmless(model.id, read_json(folder.model / "config.json"))
     return licence
+
+
+def make_room(cache: Path, limit_gb: float, kept: str) -> list[str]:
+    """Remove the models that were used longest ago until the rest takes `limit_gb`; the ids of those that went.
+
+    The model `kept` stays, and whatever was used within the last day: another run may be about to load it.
+    """
+    hub = cache / "hub"
+    if not limit_gb or not hub.is_dir():
+        return []
+    found = scan_cache_dir(hub)
+    excess = found.size_on_disk - limit_gb * 1e9
+    gone = []
+    for repo in sorted(found.repos, key=lambda repo: repo.last_accessed):
+        is_old = time.time() - repo.last_accessed > UNUSED_S
+        if excess <= 0 or not is_old or repo.repo_id == kept:
+            continue
+        shutil.rmtree(repo.repo_path)
+        excess -= repo.size_on_disk
+        gone.append(repo.repo_id)
+    return gone
 
 
 def link(source: Path, target: Path) -> None:

@@ -11,7 +11,7 @@ from huggingface_hub.errors import RepositoryNotFoundError
 from engine.hub import client
 from engine.hub.base import check_index, check_safetensors, count_parameters, describe, small_files
 from engine.hub.prepare import PACKAGES, embedded_folder, is_prepared
-from engine.plan.models import NOTES, Look, find, nearest
+from engine.plan.models import NOTES, Look, find, licence_note, nearest
 from engine.refusal import Refusal
 
 NAME = re.compile(r"[\w.-]+(/[\w.-]+)?")
@@ -84,16 +84,17 @@ def look_at_repo(name: str, revision: str, token: str | None, cache: Path) -> Lo
         counted = total or sum(api.get_safetensors_metadata(name, revision=sha).parameter_count.values())
     except client.TROUBLE as error:
         raise client.explain(error, name, address, bool(allowed)) from error
-    licence = str(getattr(info.card_data, "license", None) or "")
     offer = find(name)
+    told = getattr(info.card_data, "license", None) or (offer.licence if offer else "")
+    licence = ", ".join(map(str, told)) if isinstance(told, list) else str(told)
     return describe(
         name,
         sha,
         folder,
         counted,
-        licence=licence or (offer.licence if offer else ""),
+        licence=licence,
         is_gated=bool(info.gated),
-        note="" if licence or offer else f"{name} states no licence: make sure that you may train on it.",
+        note=licence_note(name, licence),
     )
 
 

@@ -4,6 +4,7 @@ Any other repo of the Hub may be named by its id; these are only the ones that n
 """
 
 import json
+import re
 from dataclasses import asdict, dataclass
 from difflib import get_close_matches
 from pathlib import Path
@@ -18,6 +19,32 @@ NOTES = {
     EMBEDDED_MASKED: "This checkpoint is a sentence encoder without a masked-language-model head: "
     "a fresh one is added, so its first losses are high.",
 }
+
+
+FREE = re.compile(r"apache-2\.0|mit|isc|bsd.*|cc0-1\.0|cc-by-\d.*|unlicense|zlib|openmdw-.*|wtfpl|postgresql")
+"""Licences that ask for no more than to be passed on, which every push does."""
+BINDING: tuple[tuple[str, str], ...] = (
+    (r"llama.*", "what is trained on it must be named Llama…, say “Built with Llama” and pass its terms on"),
+    (r"gemma", "its terms of use bind what is trained on it and go along with it"),
+    (r".*(openrail|rail-).*", "its rules of use bind what is trained on it and go along with it"),
+    (
+        r"cc-by-nc.*|.*(noncommercial|research).*|apple-amlr",
+        "it allows no commercial use, nor does what is trained on it",
+    ),
+    (r"cc-by-nd.*", "it allows no changed versions to be shared: keep what is trained on it to yourselves"),
+    (r"(a|l)?gpl.*", "what is trained on it may have to be shared under the same licence"),
+)
+"""What a licence asks of those who train on a model, as far as its name tells; the text itself decides."""
+
+
+def licence_note(model: str, licence: str) -> str:
+    """A sentence for people who are about to train on a model; empty where its licence asks for nothing special."""
+    if not licence or licence == "unknown":
+        return f"{model} states no licence: make sure that you may train on it."
+    if FREE.fullmatch(licence):
+        return ""
+    asks = next((words for pattern, words in BINDING if re.fullmatch(pattern, licence)), "")
+    return f"Licence of {model}, {licence}: {asks or 'read it before you pass on what is trained on it'}."
 
 
 @dataclass(frozen=True)

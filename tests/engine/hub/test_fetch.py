@@ -1,7 +1,9 @@
 """Fetching as a child of its own: the model at its commit, its bytes told, the rows in the trainer's columns."""
 
 import json
+import os
 import shutil
+import time
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +14,7 @@ from huggingface_hub import HfApi
 from engine.folder import RunFolder
 from engine.hub.client import connect
 from engine.hub.fetch import fetch as work
+from engine.hub.fetch import make_room
 from engine.jobs import JobSpec, Model, Source
 from tests.engine.hub.conftest import BASE, engine, events_of, last, put_base
 from tests.twins.hub import Twin
@@ -51,6 +54,44 @@ def reason(run: RunFolder, attempt: str = "fetch-1") -> str:
     end = last(run, attempt)
     assert end.kind == "failed"
     return str(end.data["reason"])
+
+
+def test_a_full_cache_loses_the_model_that_was_used_longest_ago(
+    twin: Twin, bases: dict[str, Path], tmp_path: Path
+) -> None:
+    cache = tmp_path / "home"
+    for number, repo in enumerate(("local/old", "local/older", BASE)):
+        run = make(tmp_path / str(number), Model(repo, put_base(twin, bases["causal"], repo)))
+        with pytest.MonkeyPatch.context() as patch:
+            for name, value in twin.environment(cache).items():
+                patch.setenv(name, value)
+            assert work(run.path)
+    used_last(cache, "local/old", days_ago=3)
+    used_last(cache, "local/older", days_ago=5)
+    each_gb = sum(path.stat().st_size for path in repo_in(cache, BASE).glob("blobs/*")) / 1e9
+    assert make_room(cache, 0, BASE) == []
+    assert make_room(cache, each_gb * 2.5, BASE) == ["local/older"]
+    assert not repo_in(cache, "local/older").exists()
+    used_last(cache, BASE, days_ago=9)
+    assert make_room(cache, each_gb / 10, BASE) == ["local/old"]
+    assert make_room(cache, each_gb / 10, "local/other") == [BASE]
+
+
+def test_a_model_that_was_used_today_stays_in_a_full_cache(twin: Twin, bases: dict[str, Path], tmp_path: Path) -> None:
+    run = make(tmp_path, Model(BASE, put_base(twin, bases["causal"])))
+    assert fetch(run, twin)
+    assert make_room(tmp_path / "home", 1e-9, "local/other") == []
+    assert repo_in(tmp_path / "home", BASE).exists()
+
+
+def repo_in(cache: Path, repo: str) -> Path:
+    return cache / "hub" / f"models--{repo.replace('/', '--')}"
+
+
+def used_last(cache: Path, repo: str, days_ago: float) -> None:
+    at = time.time() - days_ago * 86400
+    for path in repo_in(cache, repo).glob("blobs/*"):
+        os.utime(path, (at, at))
 
 
 def test_a_fetch_brings_model_and_rows_and_tells_the_bytes(twin: Twin, bases: dict[str, Path], tmp_path: Path) -> None:
