@@ -95,6 +95,14 @@ def check(
 
 
 @app.command()
+def faults() -> None:
+    """Every fault that a check knows, with an example, what is said and its fix, as a page in Markdown."""
+    from engine.commands.faults import page
+
+    typer.echo(page())
+
+
+@app.command()
 def preview(
     file: Path,
     words: Annotated[list[str] | None, typer.Argument(help="parameters and columns: epochs=3 prompt=question")] = None,

@@ -13,94 +13,80 @@ import pytest
 
 from engine.data.checks import check
 from engine.data.checks.grouping import group
+from engine.data.faults import EXAMPLES
 from engine.data.findings import CELL_ERRORS, COLUMN_ERRORS, FILE_ERRORS, NOTES, WARNINGS, severity
 from engine.data.types import NEEDS
 from engine.refusal import Refusal
 from tests.engine.data.tables import DPO, SFT, TABLES, found, read_jsonl, write_csv, write_jsonl
 
-ROW = b'{"text":"good"}\n'
-CHAT = b'{"messages":[{"role":"user","content":"hi"},{"role":"%s","content":"%s"}]}\n'
 KEY = "hf_" + "a1B2c3D4e5" * 4
 
-
-def zipped(*names: str) -> bytes:
-    file = io.BytesIO()
-    with zipfile.ZipFile(file, "w") as archive:
-        for name in names:
-            archive.writestr(name, "text\na\n")
-    return file.getvalue()
-
-
-CASES: dict[str, tuple[str, bytes, int | None]] = {
-    "empty_file": ("a.csv", b"", None),
-    "no_rows": ("a.csv", b"text\n", 1),
-    "not_text": ("a.csv", b"\x89PNG\r\n\x1a\n", None),
-    "web_page": ("a.csv", b"<!DOCTYPE html><title>Sign in</title>", None),
-    "bad_archive": ("a.zip", zipped("a.csv", "b.csv"), None),
-    "too_large": ("a.csv.gz", gzip.compress(b"text\n" + (b"a" * 60_000 + b"\n") * 1_200, 1), None),
-    "encoding": ("a.csv", "text\na\ncafé\n".encode("cp1252"), 3),
-    "mixed_encoding": ("a.csv", "text\ncafé\n".encode() + "thé\n".encode("latin-1"), 3),
-    "nul": ("a.csv", b"text\na\nb\0c\n", 3),
-    "line_too_long": ("a.jsonl", ROW + b'{"text":"' + b"a" * 17_000_000, 2),
-    "unclosed_quote": ("a.csv", b'text\na\n"b\nc\n', 3),
-    "bad_quote": ("a.csv", b'text\na\n"b"c\nd\n', 3),
-    "stray_quote": ("a.csv", b'prompt,text\na,b\na 5" pipe,b\n', 3),
-    "too_wide": ("a.csv", b"text\na\nb,c\n", 3),
-    "too_narrow": ("a.csv", b"prompt,text\na,b\nc\n", 3),
-    "bad_json": ("a.jsonl", ROW + b'{"text":"a",}\n', 2),
-    "not_an_object": ("a.jsonl", ROW + b'["a"]\n', 2),
-    "too_many_columns": ("a.csv", b"text," + b",".join(b"c%d" % i for i in range(64)) + b"\n", 1),
-    "duplicate_column": ("a.csv", b"text,text\na,b\n", 1),
-    "empty_column_name": ("a.csv", b"text,\na,b\n", 1),
-    "missing_column": ("a.csv", b"prompt,rejected_text\na,b\n", 1),
-    "misspelt_column": ("a.csv", b"prompt,txet,rejected_text\na,b,c\n", 1),
-    "empty_cell": ("a.csv", b"prompt,text\na,b\nc,\n", 3),
-    "wrong_type": ("a.jsonl", ROW + b'{"text":7}\n', 2),
-    "missing_key": ("a.jsonl", ROW + b'{"other":"a"}\n', 2),
-    "bad_messages": ("a.jsonl", CHAT % (b"assistant", b"yo") + CHAT % (b"nobody", b"yo"), 2),
-    "blank_cell": ("a.csv", b"prompt,text\na,b\nc,  \n", 3),
-    "inner_quote": ("a.csv", b'prompt,text\na,b\nsay "hi" now,b\n', 3),
-    "literal_newline": ("a.csv", b"text\na\nhuman: a \\n bot: b\n", 3),
-    "equal_pair": ("a.csv", b"text,rejected_text\na,b\nc,c\n", 3),
-    "duplicate_row": ("a.csv", b"text\na\nb\na\n", 4),
-    "few_rows": ("a.csv", b"text\na\n", None),
-    "control_character": ("a.csv", b"text\na\nb\x1b[31m\n", 3),
-    "bidi_character": ("a.csv", "text\na\nb\u202etxt\n".encode(), 3),
-    "missing_header": ("a.csv", b"What is the capital of France?,Paris\nWhat is the capital of Peru?,Lima\n", 1),
-    "zero_width": ("a.csv", "text\na\nb\u200bc\n".encode(), 3),
-    "html_entity": ("a.csv", b"text\na\nthis &amp; that\n", 3),
-    "mojibake": ("a.csv", "text\na café\na caf\u00c3\u00a9\n".encode(), 3),
-    "formula": ("a.csv", b"prompt,text\na,b\na,=SUM(A1:A3)\n", 3),
-    "personal_data": ("a.csv", b"text\na\nask jane.doe@mail.org today\n", 3),
-    "near_duplicate": ("a.csv", b"text\na b\nc\nA  b\n", 4),
-    "conflicting_pair": ("a.csv", b"prompt,text,rejected_text\na,b,c\nd,b,c\na,c,b\n", 4),
-    "few_tokens": ("a.csv", b"text\n" + b"".join(b"%d\n" % i for i in range(20)), None),
-    "templated_text": ("a.csv", b"text\n<|im_start|>user hi<|im_end|>\n", None),
-    "secret": ("a.csv", f"text\na\nmy key is {KEY}\n".encode(), 3),
-    "repeated_header": ("a.csv", b"prompt,text\na,b\nprompt,text\n", 3),
-    "late_column": ("a.jsonl", ROW * 1_000 + b'{"text":"a","note":"b"}\n', 1_001),
-    "empty_turn": ("a.jsonl", CHAT % (b"assistant", b"yo") + CHAT % (b"assistant", b""), 2),
-    "turn_order": (
-        "a.jsonl",
-        CHAT % (b"assistant", b"yo") + b'{"messages":[{"role":"assistant","content":"a"}]}\n',
-        2,
-    ),
-    "blank_line": ("a.csv", b"text\na\n\nb\n", None),
-    "unused_column": ("a.csv", b"text,comment\na,b\n", None),
+LINES: dict[str, int | None] = {
+    "empty_file": None,
+    "no_rows": 1,
+    "not_text": None,
+    "web_page": None,
+    "unreadable": None,
+    "bad_archive": None,
+    "too_large": None,
+    "encoding": 3,
+    "mixed_encoding": 3,
+    "nul": 3,
+    "line_too_long": 2,
+    "unclosed_quote": 3,
+    "bad_quote": 3,
+    "stray_quote": 3,
+    "too_wide": 3,
+    "too_narrow": 3,
+    "bad_json": 2,
+    "not_an_object": 2,
+    "too_many_columns": 1,
+    "duplicate_column": 1,
+    "empty_column_name": 1,
+    "missing_column": 1,
+    "misspelt_column": 1,
+    "empty_cell": 3,
+    "wrong_type": 2,
+    "missing_key": 2,
+    "bad_messages": 2,
+    "blank_cell": 3,
+    "inner_quote": 3,
+    "literal_newline": 3,
+    "equal_pair": 3,
+    "duplicate_row": 4,
+    "few_rows": None,
+    "control_character": 3,
+    "bidi_character": 3,
+    "missing_header": 1,
+    "zero_width": 3,
+    "html_entity": 3,
+    "mojibake": 3,
+    "formula": 3,
+    "personal_data": 3,
+    "near_duplicate": 4,
+    "conflicting_pair": 4,
+    "few_tokens": None,
+    "templated_text": None,
+    "secret": 3,
+    "repeated_header": 3,
+    "late_column": 1001,
+    "empty_turn": 2,
+    "turn_order": 2,
+    "blank_line": None,
+    "unused_column": None,
 }
+"""Code → the physical line at which its example has the fault."""
 ADVICE = re.compile(
     r"\b(it must be|upload|save|add|drop|write|put|quote|close|double|mend|fill|rename|cut|take|turn|"
     r"repair|mask|paste|keep|train|remove|delete|give|needs|download)\b",
     re.IGNORECASE,
 )
 """Every message says what to do."""
-ELSEWHERE = {"unreadable"}
-"""Of a file that is not there, or a damaged Parquet file, which have tests of their own."""
 
 
-@pytest.mark.parametrize("code", CASES)
+@pytest.mark.parametrize("code", EXAMPLES)
 def test_a_fault_is_found_at_its_line(code: str, tmp_path: Path) -> None:
-    name, content, line = CASES[code]
+    (name, content), line = EXAMPLES[code], LINES[code]
     issues = [issue for issue in found(tmp_path, name, content) if issue.code == code]
     assert [issue.line for issue in issues] == [line]
     assert issues[0].severity == severity(code)
@@ -110,9 +96,9 @@ def test_a_fault_is_found_at_its_line(code: str, tmp_path: Path) -> None:
         assert issues[0].message.startswith(f"Line {line}: ")
 
 
-def test_every_code_has_a_case() -> None:
+def test_every_code_has_an_example() -> None:
     codes = CELL_ERRORS | COLUMN_ERRORS | FILE_ERRORS | WARNINGS | NOTES
-    assert set(CASES) | ELSEWHERE == codes
+    assert set(EXAMPLES) == set(LINES) == codes
 
 
 @pytest.mark.parametrize("method", TABLES)
