@@ -19,6 +19,10 @@ CLICK = """(() => { const found = [...document.querySelectorAll('button')].filte
   if (found.length) found.at(-1).click();
   return found.length; })()"""
 
+SHOW = """(() => { const found = [...document.querySelectorAll('body *')].filter(each =>
+  [...each.childNodes].some(node => node.nodeType === 3 && node.data.includes(%s)));
+  if (found.length) found.at(-1).scrollIntoView({block: 'start'}); })()"""
+
 
 class Page:
     def __init__(self, socket: aiohttp.ClientWebSocketResponse) -> None:
@@ -48,14 +52,17 @@ class Page:
             while text not in (await self.evaluate("document.body.innerText") or ""):  # noqa: ASYNC110
                 await asyncio.sleep(0.2)
 
-    async def picture(self, path: Path) -> None:
+    async def picture(self, path: Path, text: str) -> None:
+        """With the last place where this text stands on top."""
+        await self.evaluate(SHOW % json.dumps(text))
+        await asyncio.sleep(1)
         found = await self.call("Page.captureScreenshot", format="png")
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(base64.b64decode(found["data"]))
 
 
 @contextlib.asynccontextmanager
-async def browser(url: str, width: int = 1180, height: int = 900) -> AsyncIterator[Page]:
+async def browser(url: str, width: int = 1180, height: int = 1100) -> AsyncIterator[Page]:
     program = shutil.which("chromium") or shutil.which("chromium-browser")
     assert program, "there is no chromium here"
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as home:

@@ -42,6 +42,7 @@ class Fault:
     body: Mapping[str, Any] = field(default_factory=lambda: {"message": "planted", "code": 0})
     times: int = 1
     after: bool = False
+    headers: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass
@@ -131,7 +132,7 @@ class Wire:
         if fault:
             fault.times -= 1
             if not fault.after:
-                return answer(dict(fault.body), fault.status)
+                return answer(dict(fault.body), fault.status, fault.headers)
         if limited := self._limited(request.method, path):
             return limited
         body, files = await _read(request)

@@ -16,7 +16,7 @@ from adapters.chat.discord.kept import Cursor, Kept, at
 from adapters.chat.discord.places import IN_THREADS, channel_of, is_archived, open_thread, wake
 from adapters.chat.discord.settings import DiscordSettings
 from adapters.chat.discord.views import mark, nonce, shown
-from bot.chat import Denied, Gone, Handler, Message, MessageId, Person, Place, TryLater, Upload
+from bot.chat import Gone, Handler, Message, MessageId, Person, Place, TryLater, Upload
 
 UNKNOWN_CHANNEL = 10003
 LOOKED_BACK = 50
@@ -198,5 +198,5 @@ async def _write(answer: aiohttp.ClientResponse, target: Path, upload: Upload) -
         async for chunk in answer.content.iter_chunked(CHUNK):
             left -= len(chunk)
             if left < 0:
-                raise Denied("to read more than the file was said to have")
+                raise Gone(upload.name)
             await asyncio.to_thread(file.write, chunk)

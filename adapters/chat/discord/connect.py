@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import hashlib
 import json
+import time
 from typing import TYPE_CHECKING
 
 import discord
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
 log = structlog.get_logger()
 BACK_OFF_S = (1.0, 5.0, 20.0, 60.0, 180.0)
 """Waits between two attempts to connect: Discord takes 1,000 a day, and then resets the token."""
+LASTED_S = 600.0
+"""A connection that held for so long was a good one: the next failure is the first again."""
 GUILDS_S = 0.5
 RETRY_S, MAX_TRIES = 1.0, 20
 MAX_MISSED = 500
@@ -127,6 +130,7 @@ class Connection:
         and when it cannot read something that arrives."""
         failures = 0
         while True:
+            began = time.monotonic()
             try:
                 client = await self.client()
                 await client.connect(reconnect=True)
@@ -143,9 +147,10 @@ class Connection:
                 raise
             except Exception as error:
                 log.warning("not connected", reason=repr(error))
-            failures = 0 if self.is_ready.is_set() else failures + 1
             await self.close()
+            failures = 0 if time.monotonic() - began > LASTED_S else failures
             await asyncio.sleep(BACK_OFF_S[min(failures, len(BACK_OFF_S) - 1)])
+            failures += 1
 
     async def _take_all(self, handler: Handler) -> None:
         while True:

@@ -42,8 +42,16 @@ def meant(error: discord.HTTPException, lacks: Callable[[], str]) -> Exception:
     if error.code == TOO_MANY_THREADS:
         return TryLater(600.0)
     if error.status == 429 or error.status >= 500:
-        return TryLater(SHORTLY_S)
+        return TryLater(max(SHORTLY_S, asked_to_wait(error)))
     return Gone(error.text) if error.status == 404 else error
+
+
+def asked_to_wait(error: discord.HTTPException) -> float:
+    """Seconds. discord.py obeys Discord's own limits; those of the proxies before it come as plain errors."""
+    try:
+        return float(error.response.headers.get("Retry-After", "0"))
+    except ValueError:
+        return 0.0
 
 
 def lacking(client: discord.Client, channel: int, needed: tuple[str, ...]) -> str:

@@ -9,7 +9,7 @@ from discord import app_commands
 from adapters.chat.discord import commands, messages
 from adapters.chat.discord.places import on_message, open_thread, place_of, remember_root
 from adapters.chat.discord.views import shown
-from bot.chat import Command, Handler, Incoming, Message, Place, Press, Upload
+from bot.chat import Command, Denied, Handler, Incoming, Message, Place, Press, Upload
 from bot.talk.commands import parse
 from engine.data.types import NEEDS
 from engine.refusal import Refusal
@@ -45,6 +45,10 @@ async def took(chat: "Discord", handler: Handler, interaction: Interaction) -> N
                 await pressed(chat, handler, interaction, data)
     except Refusal as refusal:
         await privately(chat, interaction, messages.at_field(refusal))
+    except Denied as denied:
+        await privately(
+            chat, interaction, f"I lack the permission {denied.permission} here. Who manages the server can give it."
+        )
     except discord.NotFound as late:
         log.warning("answered too late", interaction=interaction.id, reason=late.text)
 
@@ -57,7 +61,10 @@ async def suggest(interaction: Interaction, data: dict[str, Any]) -> None:
 async def privately(chat: "Discord", interaction: Interaction, text: str) -> None:
     """Answer so that only the person sees it."""
     view, _ = shown(Message(f"interaction/{interaction.id}", text), chat.kept.custom_id)
-    await interaction.response.send_message(view=view, ephemeral=True)
+    if interaction.response.is_done():
+        await interaction.followup.send(view=view, ephemeral=True)
+    else:
+        await interaction.response.send_message(view=view, ephemeral=True)
     view.stop()
 
 

@@ -309,7 +309,7 @@ async def test_an_uploader_is_told_which_permission_the_bot_lacks_there(world: W
 
 async def test_a_file_is_never_read_beyond_its_size(world: World, make: Make, tmp_path: Path) -> None:
     dropped = world.upload(await world.drops("pairs.csv", b"x" * 100))
-    with pytest.raises(Denied):
+    with pytest.raises(Gone):
         await make().download(Upload(dropped.id, dropped.name, 99), tmp_path / "file")
 
 
@@ -366,3 +366,12 @@ async def test_a_form_is_read_even_by_a_bot_that_restarted_meanwhile(world: Worl
             await fill(shown)
     assert got[1].what == Command("dpo model=org/name epochs=2")
     assert isinstance(got[0].what, Upload) and got[0].what.size == 3
+
+
+async def test_who_asks_is_told_which_permission_the_bot_lacks_for_the_thread(world: World, make: Make) -> None:
+    deny(world, "create_public_threads")
+    async with listening(make(), ignore):
+        await world.is_online()
+        await world.ann.slash(world.general, "finetune sft", file=("p.csv", b"abc"))
+        await world.until("I lack the permission Create Public Threads")
+    assert any("Create Public Threads" in text for text in world.private())

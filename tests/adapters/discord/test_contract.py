@@ -11,6 +11,7 @@ import pytest
 from bot.chat import Button, Chat, Command, Message, Person, Place, Press, Upload
 from tests.adapters.discord.conftest import Make
 from tests.contract.chat import ChatContract, Platform
+from tests.twins.discord import Fault
 from tests.twins.discord_world import World, plain
 
 
@@ -84,6 +85,11 @@ class DiscordPlatform(Platform):
 
     def refusals(self) -> list[str]:
         return [plain(message) for message in self.world.from_bot()]
+
+    def asks_to_wait(self, seconds: float) -> bool:
+        """As a proxy before Discord does; Discord's own limits are obeyed by discord.py itself."""
+        self.world.wire.faults.append(Fault("POST ", 429, headers={"Retry-After": str(seconds)}))
+        return True
 
     def file(self, content: bytes) -> Upload:
         payloads = self.world.backend.store_attachments(self.world.general.id, [("pairs.csv", content)])

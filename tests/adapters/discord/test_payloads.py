@@ -1,0 +1,58 @@
+"""Events as Discord sends them, with everything that is in them, reach the handler as what somebody did."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from bot.chat import Command, Incoming, Person, Press, Upload
+from tests.adapters.discord.conftest import Make
+from tests.contract.chat import eventually, listening
+from tests.twins.discord_world import World
+
+FOLDER = Path(__file__).parents[2] / "payloads" / "discord"
+ANN = Person("80351110224678912", "Ann B.")
+FILE = Upload("slash/1400000000000000101", "pairs.csv", 68336)
+
+
+def event(name: str, world: World) -> dict[str, Any]:
+    """As recorded, in this world's channel."""
+    text = (FOLDER / f"{name}.json").read_text()
+    text = text.replace("197038439483310087", str(world.general.id)).replace("197038439483310086", str(world.guild.id))
+    loaded: dict[str, Any] = json.loads(text)
+    return loaded
+
+
+async def arrived(world: World, make: Make, name: str, count: int, **chosen: str) -> list[Incoming]:
+    got: list[Incoming] = []
+
+    async def handler(incoming: Incoming) -> None:
+        got.append(incoming)
+
+    async with listening(make(**chosen), handler):
+        await world.is_online()
+        (session,) = world.wire.sessions
+        sent = event(name, world)
+        world.wire._send(session, sent["t"], sent["d"])
+        await eventually(lambda: len(got) == count)
+    return got
+
+
+@pytest.mark.parametrize("name", ["slash-with-file", "form"])
+async def test_a_command_with_a_file(world: World, make: Make, name: str) -> None:
+    file, command = await arrived(world, make, name, 2)
+    assert file.what == FILE and command.what == Command("dpo epochs=2 lora=off")
+    assert command.person == ANN and file.place == command.place
+    assert command.place.id == f"{world.general.id}/i{command.key.removeprefix('discord/')}"
+
+
+async def test_a_button(world: World, make: Make) -> None:
+    (press,) = await arrived(world, make, "button", 1)
+    assert (press.what, press.person, press.place.id) == (Press("start:abc"), ANN, str(world.general.id))
+
+
+async def test_a_dropped_file(world: World, make: Make) -> None:
+    (drop,) = await arrived(world, make, "drop", 1, drops="on")
+    assert drop.what == Upload(f"{world.general.id}/1999999999999999999/1400000000000000101", "pairs.csv", 68336)
+    assert drop.person == ANN
