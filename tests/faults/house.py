@@ -20,6 +20,7 @@ from bot.chat import Command, Person, Place, Press, Upload
 from engine import store
 from engine.database import make_engine
 from engine.hub.client import connect
+from engine.hub.push import title
 from engine.jobs import Run
 from engine.work.identity import FOLDER_VARIABLE, environments
 from tests.faults.chat import Platform, Shown
@@ -46,6 +47,8 @@ class Bot:
     process: asyncio.subprocess.Process | None = None
     is_stopping: bool = False
     extra: dict[str, Any] = field(default_factory=dict)
+    others: set[str] = field(default_factory=set)
+    """The models that were on the Hub before."""
 
     @property
     def reached(self) -> Path:
@@ -166,14 +169,15 @@ class Bot:
             lines = [json.loads(line) for line in file.read_text().splitlines()] if file.exists() else []
             return [(line["repo"], line["run"]) for line in lines]
         api = connect(self.endpoint[1], self.endpoint[0])
-        found = []
-        for run in runs:
-            target = run.spec.target.repo
-            repos = [model.id for model in api.list_models(author="local") if model.id.startswith(target)]
-            for repo in repos:
-                titles = [commit.title for commit in api.list_repo_commits(repo)]
-                found += [(repo, run.id) for title in titles if "initial" not in title.lower()]
-        return found
+        (run,) = runs
+        ours = self.repos() - self.others
+        titles = [(repo, commit.title) for repo in ours for commit in api.list_repo_commits(repo)]
+        return [(repo, run.id) for repo, said in titles if said == title(run.id)]
+
+    def repos(self) -> set[str]:
+        """Every model that the Hub has."""
+        api = connect(self.endpoint[1], self.endpoint[0])
+        return {model.id for model in api.list_models(author="local")}
 
     def processes(self) -> list[int]:
         runs = (self.folder / "data" / "runs").resolve()
@@ -186,6 +190,7 @@ async def bot(folder: Path, endpoint: tuple[str, str], **chosen: Any) -> AsyncIt
     platform = Platform()
     server = await platform.start()
     made = Bot(folder, platform, endpoint, **chosen)
+    made.others = await asyncio.to_thread(made.repos)
     supervising = asyncio.create_task(made.supervise())
     try:
         yield made

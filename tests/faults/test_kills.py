@@ -62,6 +62,7 @@ def judge(one: Bot) -> None:
     history = one.history()
     assert broken(history) == []
     assert [run.status for run in history.runs] == [Status.succeeded]
+    assert sum(said.key.startswith("draft/") for said in history.said) == 1
 
 
 @pytest.mark.parametrize("fault", BOT_KILLS.values(), ids=BOT_KILLS.keys())
