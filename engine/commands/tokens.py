@@ -14,13 +14,13 @@ def with_tokens(report: Report, arrow: Path, model: str, method: str | None) -> 
     """The report with `rows_truncated` and `rows_dropped` of every method that can use the rows with this model, at
     its usual `max_length`, and the tokens as `stats["tokens"]` by method. Raises Refusal where there is no such model.
     """
-    from engine.data.trainer_rows import read_source
+    from engine.data.preview.rows import Rows
 
     usable = [word for word, fit in report.methods.items() if fit.usable and method in (None, word)]
     if not usable:
         return report
     look = look_for(model, usable[0] if method else "")
-    rows = list(read_source(arrow))
+    rows = Rows(arrow)
     fits: dict[str, Fit] = dict(report.methods)
     tokens: dict[str, Mapping[str, int]] = {}
     for word in usable:

@@ -193,4 +193,7 @@ def faults_of(messages: Messages, *, is_whole: bool = True) -> list[BadMessages]
         )
     elif any(one == other for one, other in pairwise(roles)) or roles[0] != "user":
         faults.append(BadMessages("turn_order", "user and assistant do not take turns, user first; put them in order"))
+    elif roles[-1] == "user":
+        words = "the last message is the user's, and nothing is learned from it; add an answer or take it out"
+        faults.append(BadMessages("turn_order", words))
     return faults

@@ -6,9 +6,10 @@ from pathlib import Path
 from engine.data.held_out import group_of, held_out
 from engine.data.preview.fate import fate_of
 from engine.data.preview.plan import Plan, choose_plan, other_plan
+from engine.data.preview.rows import Rows
 from engine.data.preview.samples import sample, samples
 from engine.data.preview.tokens import FileTokenizer
-from engine.data.trainer_rows import open_ended, read_source
+from engine.data.trainer_rows import open_ended
 from engine.data.turns import LITERAL_NEWLINE, unescape
 from engine.data.types import Estimate, Preview, Report, Row, Setting
 from engine.jobs import Source, Value
@@ -39,7 +40,7 @@ def preview(
     `source` names the columns; whether turn markers become a conversation is decided here. `valid_rows` counts the
     rows of a second file. Raises Refusal where rows cannot be read so.
     """
-    rows = list(read_source(arrow))
+    rows = Rows(arrow)
     if not rows:
         raise Refusal("The file has no row that can be used.", "file")
     plan = choose_plan(rows, report, source, method, look, given)

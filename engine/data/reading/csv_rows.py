@@ -104,12 +104,18 @@ class CsvReading:
                 self.blank_lines += 1
                 continue
             self.row += 1
-            if self._lines.bad and not self._lines.bad.isdisjoint(range(feeder.first, feeder.last + 1)):
+            if self._lines.bad and self._is_bad():
                 continue
             if len(cells) != width:
                 self._report_width(cells)
             elif self._has_no_stray_quote(cells):
                 yield Record(self.row, feeder.first, feeder.last, dict(zip(columns, cells, strict=True)))
+
+    def _is_bad(self) -> bool:
+        """Whether a line of the current record could not be read."""
+        is_bad = not self._lines.bad.isdisjoint(range(self._feeder.first, self._feeder.last + 1))
+        self._lines.forget(self._feeder.last)
+        return is_bad
 
     def _next_record(self) -> list[str] | None:
         """The next record that parses; None at the end. Faults before it are reported."""

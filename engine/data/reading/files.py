@@ -191,7 +191,7 @@ class Lines:
     """The physical lines of a file as text, one iteration only.
 
     `bad` holds the numbers of lines that are no UTF-8 or hold a NUL: they come with U+FFFD in their place, so that
-    what follows is still checked, and their rows are not used.
+    what follows is still checked, and their rows are not used. Who has looked at lines forgets them with `forget`.
     """
 
     def __init__(self, file: BinaryIO, ends_with_cr: bool, add: Add) -> None:
@@ -223,6 +223,10 @@ class Lines:
                 )
                 return
             yield text
+
+    def forget(self, last: int) -> None:
+        """Lines up to `last` are done with: in a large file all of them may be bad."""
+        self.bad = {number for number in self.bad if number > last}
 
     def _undecodable(self, number: int, raw: bytes, error: UnicodeDecodeError) -> str:
         self.bad.add(number)

@@ -173,6 +173,7 @@ class JsonReading:
             self._was_reported = False
             if number in self._lines.bad:
                 self._was_reported = True
+                self._lines.forget(number)
                 yield number, None
                 continue
             try:
