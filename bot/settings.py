@@ -34,6 +34,9 @@ class Settings(BaseSettings):
         "",
         description="Users or organisations on the Hub that models may go to, with commas; the first is the usual one.",
     )
+    verify_load: bool = Field(
+        False, description="Whether each pushed model is loaded from the Hub once before its run has succeeded."
+    )
     hf_private: bool = Field(True, description="Whether the repos of models are private.")
     max_upload_mb: int = Field(2000, description="Largest file that is taken, in megabytes.")
     max_open_runs: int = Field(10, description="Runs that one person may have open at once; 0 is any number.")
@@ -82,6 +85,8 @@ class Settings(BaseSettings):
             "HF_TOKEN": self.hf_token.get_secret_value(),
             "HF_HOME": str(self.cache.resolve()),
             "CACHE_GB": str(self.cache_gb),
+            "VERIFY_LOAD": "1" if self.verify_load else "0",
+            "VERIFY_PYTHON": self.python,
             "HF_HUB_DISABLE_TELEMETRY": "1",
             "HF_HUB_DISABLE_IMPLICIT_TOKEN": "1",
         }

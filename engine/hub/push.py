@@ -5,6 +5,7 @@ was read, a tag, and every file's hash as the Hub has it. A lost answer is found
 """
 
 import os
+import subprocess
 import sys
 import tempfile
 import time
@@ -22,6 +23,12 @@ from engine.hub.claim import Pushing, claim, let_go, mark, title
 from engine.hub.stage import Staged, sha256_of, stage
 from engine.refusal import Refusal
 
+PASSED = (
+    *("PATH", "HF_ENDPOINT", "HF_TOKEN", "OMP_NUM_THREADS", "LD_LIBRARY_PATH"),
+    *("HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "SSL_CERT_FILE", "REQUESTS_CA_BUNDLE"),
+)
+"""What the program that loads the model from the Hub gets to know."""
+LOAD_S = 1800.0
 DEADLINE_S = 1800.0
 """How long passing trouble of the Hub is waited out within one attempt."""
 
@@ -105,6 +112,8 @@ def finish(
     """Compare every file with what lies at the commit, then say `finished`; the snippet loads what is merged."""
     hashes = compare(pushing, repo, sha, staged.files())
     text = with_endpoint(snippet(staged.facts.loading), pushing.address, pushing.address == client.PUBLIC)
+    if is_merged:
+        check_loads(text)
     pushing.log.write(
         "finished",
         repo=repo,
@@ -114,6 +123,35 @@ def finish(
         snippet=text if is_merged else "",
         files=hashes,
     )
+
+
+def check_loads(program: str) -> None:
+    """Where VERIFY_LOAD asks for it: run the card's own program in a fresh process with an empty cache.
+
+    Raises Refusal where the model cannot be loaded. It needs torch: VERIFY_PYTHON names an interpreter that has it.
+    """
+    if os.environ.get("VERIFY_LOAD") != "1":
+        return
+    command = [os.environ.get("VERIFY_PYTHON") or sys.executable, "-P", "-c", program]
+    with tempfile.TemporaryDirectory() as place:
+        variables = {name: os.environ[name] for name in PASSED if name in os.environ} | {"HF_HOME": place}
+        try:
+            done = subprocess.run(
+                command,
+                cwd=place,
+                env=variables,
+                stdin=subprocess.DEVNULL,
+                capture_output=True,
+                text=True,
+                timeout=LOAD_S,
+                check=False,
+            )
+        except subprocess.TimeoutExpired:
+            raise Refusal(f"The model is on the Hub, but it did not load within {LOAD_S / 60:.0f} minutes.") from None
+    if done.returncode:
+        sys.stderr.write(done.stderr)
+        why = (done.stderr.strip().splitlines() or ["it said nothing"])[-1][:200]
+        raise Refusal(f"The model is on the Hub, but it does not load from there: {why}.", "repo")
 
 
 def offer(pushing: Pushing, staged: Staged, repo: str) -> None:

@@ -199,6 +199,19 @@ def test_a_repo_that_is_named_but_not_ours_is_left_alone(run: RunFolder, twin: T
     assert model_commits(api, "local/elsewhere") == 1
 
 
+def test_a_model_that_does_not_load_from_the_hub_is_no_success_where_that_is_checked(
+    run: RunFolder, twin: Twin, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("VERIFY_LOAD", "1")
+    weights = run.attempts / "train-1/output/adapter_model.safetensors"
+    good = weights.read_bytes()
+    weights.write_bytes(good[:100])
+    assert not push(run, twin)
+    assert "does not load from there" in last(run, "push-1").data["reason"]
+    weights.write_bytes(good)
+    assert push(run, twin, "local/good"), last(run, "push-2")
+
+
 @pytest.mark.parametrize("is_lost", [False, True])
 def test_a_repo_of_others_gets_one_pull_request_and_stays_as_it_is(
     run: RunFolder, twin: Twin, api: HfApi, is_lost: bool
