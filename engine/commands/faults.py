@@ -3,10 +3,12 @@
 import tempfile
 from pathlib import Path
 
+from engine.commands.tokens import issues_of
 from engine.data.checks import check
 from engine.data.faults import EXAMPLES
 from engine.data.findings import severity
 from engine.data.fixes import FIXES
+from engine.data.preview.fate import Fate
 from engine.data.shown import cut, escaped
 from engine.data.types import Issue
 
@@ -25,7 +27,7 @@ TITLES = {"error": "Errors", "warning": "Warnings", "note": "Notes"}
 
 def page() -> str:
     """The whole page. A fault without a fix is for a person to mend."""
-    found = {code: _issue_of(code) for code in EXAMPLES}
+    found = {code: _issue_of(code) for code in EXAMPLES} | _with_a_model()
     parts = [HEAD]
     for kind, title in TITLES.items():
         parts.append(f"## {title}\n\n| code | an example | what is said | fix |\n|---|---|---|---|")
@@ -47,9 +49,19 @@ def _issue_of(code: str) -> Issue:
         return next(issue for issue in check(path).issues if issue.code == code)
 
 
+def _with_a_model() -> dict[str, Issue]:
+    """What only a check with `--model` and `--method` can say, of two rows that are made up."""
+    fate = Fate(1, 1, 1, (3_000, 1_500), {}, cut_rows=(1,), dropped_rows=(2,))
+    return {issue.code: issue for issue in issues_of(fate, 1_024)}
+
+
 def _row(code: str, issue: Issue) -> str:
     fix = f"`{issue.fix}`" if issue.fix else ""
-    return f"| `{code}` | {_shown(*EXAMPLES[code])} | {_cell(issue.message)} | {fix} |"
+    return f"| `{code}` | {_example(code)} | {_cell(issue.message)} | {fix} |"
+
+
+def _example(code: str) -> str:
+    return _shown(*EXAMPLES[code]) if code in EXAMPLES else "a long row, checked with `--method` and `--model`"
 
 
 def _shown(name: str, content: bytes) -> str:

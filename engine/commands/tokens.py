@@ -1,44 +1,75 @@
 """What a check can say once the base model is known: tokens, and the rows that its training would cut or drop."""
 
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
 from engine.commands.preview import look_for, slot_here
-from engine.data.types import Fit, Report, Row
+from engine.data.findings import MOST_ISSUES, severity
+from engine.data.preview.fate import Fate, fate_of, histogram
+from engine.data.preview.rows import Rows
+from engine.data.types import Fit, Issue, Report, Row
 from engine.jobs import Source
 from engine.plan.models import Look
 
 
 def with_tokens(report: Report, arrow: Path, model: str, method: str | None) -> Report:
     """The report with `rows_truncated` and `rows_dropped` of every method that can use the rows with this model, at
-    its usual `max_length`, and the tokens as `stats["tokens"]` by method. Raises Refusal where there is no such model.
+    its usual `max_length`, and the tokens as `stats["tokens"]` and `stats["histogram"]` by method. For `method` each
+    such row is named. Raises Refusal where there is no such model.
     """
-    from engine.data.preview.rows import Rows
-
     usable = [word for word, fit in report.methods.items() if fit.usable and method in (None, word)]
     if not usable:
         return report
     look = look_for(model, usable[0] if method else "")
     rows = Rows(arrow)
     fits: dict[str, Fit] = dict(report.methods)
-    tokens: dict[str, Mapping[str, int]] = {}
+    fates: dict[str, Fate] = {}
+    issues: list[Issue] = []
     for word in usable:
         if look.kind == ("masked" if word == "mlm" else "causal"):
-            fits[word], tokens[word] = _fit(report, rows, word, look)
-    return replace(report, methods=fits, stats={**report.stats, "tokens": tokens})
+            fates[word], max_length = _fate(report, rows, word, look)
+            fits[word] = _fit(report.methods[word], fates[word])
+            issues += issues_of(fates[word], max_length) if word == method else []
+    tokens = {word: fate.tokens for word, fate in fates.items()}
+    histograms = {word: histogram(fate.sizes) for word, fate in fates.items()}
+    report = replace(report, methods=fits, stats={**report.stats, "tokens": tokens, "histogram": histograms})
+    return _with_issues(report, issues)
 
 
-def _fit(report: Report, rows: Sequence[Row], method: str, look: Look) -> tuple[Fit, Mapping[str, int]]:
-    from engine.data.preview.fate import fate_of
+def issues_of(fate: Fate, max_length: int) -> list[Issue]:
+    """A warning for each row that is cut, and for each that is dropped because nothing of it would be learned."""
+    cut = [_issue("over_long", row, fate.sizes[row - 1], max_length) for row in fate.cut_rows]
+    return cut + [_issue("nothing_left", row, fate.sizes[row - 1], max_length) for row in fate.dropped_rows]
+
+
+def _issue(code: str, row: int, tokens: int, max_length: int) -> Issue:
+    what = {
+        "over_long": f"has {tokens:,} tokens and is cut at max_length={max_length:,}",
+        "nothing_left": f"is dropped: at max_length={max_length:,} nothing of it is left to learn",
+    }[code]
+    return Issue(code, severity(code), f"Row {row} {what}. Shorten it, or raise max_length.", row=row)
+
+
+def _with_issues(report: Report, issues: Sequence[Issue]) -> Report:
+    counts = Counter(report.counts) + Counter(issue.code for issue in issues)
+    return replace(report, issues=(*report.issues, *issues)[:MOST_ISSUES], counts=dict(counts))
+
+
+def _fit(fit: Fit, fate: Fate) -> Fit:
+    dropped = fit.rows_dropped + fate.dropped
+    return replace(fit, rows_used=fate.used, rows_dropped=dropped, rows_truncated=fate.cut)
+
+
+def _fate(report: Report, rows: Sequence[Row], method: str, look: Look) -> tuple[Fate, int]:
+    """What becomes of the rows, and at which `max_length`."""
     from engine.data.preview.plan import choose_plan
     from engine.data.preview.tokens import FileTokenizer
     from engine.plan.defaults import settle
 
-    fit = report.methods[method]
-    source = Source(report.file, report.sha256, fit.mapping)
+    source = Source(report.file, report.sha256, report.methods[method].mapping)
     plan = choose_plan(rows, report, source, method, look, {})
     settings = settle(method, {}, rows=len(rows), tokens_median=0, look=look, slot=slot_here())
-    fate = fate_of(rows, plan, FileTokenizer(look.folder), int(settings["max_length"].value))
-    dropped = fit.rows_dropped + fate.dropped
-    return replace(fit, rows_used=fate.used, rows_dropped=dropped, rows_truncated=fate.cut), fate.tokens
+    max_length = int(settings["max_length"].value)
+    return fate_of(rows, plan, FileTokenizer(look.folder), max_length), max_length

@@ -90,7 +90,8 @@ class CellChecks:
             add("missing_key", f"The row has no {shown(name)}{hint}; add it or drop the row.")
         elif not isinstance(value, str):
             kind = _kind(value)
-            words = f"{shown(name)} is {kind}, not a string; put it in double quotes."
+            advice = "fill it in or drop the row" if value is None else "write it as text in double quotes"
+            words = f"{shown(name)} is {kind}, not a string; {advice}."
             add("wrong_type", words)
         elif name in OPTIONAL:
             return NOTHING_BAD

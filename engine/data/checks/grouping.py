@@ -33,6 +33,8 @@ MANY: Mapping[str, str] = {
     "personal_data": "rows that seem to hold personal data",
     "near_duplicate": "rows that repeat an earlier row but for case and spaces",
     "conflicting_pair": "rows that prefer an answer which another row rejects",
+    "over_long": "rows are longer than max_length and are cut",
+    "nothing_left": "rows are dropped, since nothing of them is left to learn at max_length",
     "secret": "rows that seem to hold a secret",
     "repeated_header": "rows that repeat the header",
     "empty_turn": "rows with an empty message",

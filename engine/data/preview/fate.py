@@ -2,8 +2,9 @@
 
 import random
 import statistics
+from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from engine.data import encoding
@@ -16,18 +17,21 @@ EXACT_ROWS = 5_000
 """Up to here every row is tokenised; above, the tokens are told from the characters of 500 rows."""
 SAMPLED_ROWS = 500
 UNLIMITED = 1 << 40
+SMALLEST_END = 32
 
 
 @dataclass(frozen=True)
 class Fate:
     """What becomes of the rows. `sizes` are tokens per row, exact or by the ratio; `tokens` holds total, median,
-    p95 and max."""
+    p95 and max. `cut_rows` and `dropped_rows` are numbers from 1, and empty where they were only estimated."""
 
     used: int
     cut: int
     dropped: int
     sizes: Sequence[int]
     tokens: Mapping[str, int]
+    cut_rows: tuple[int, ...] = ()
+    dropped_rows: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -44,8 +48,10 @@ def fate_of(rows: Sequence[Row], plan: Plan, tokenizer: FileTokenizer, max_lengt
     """Every row of a small file as the training will take it; of a large one an estimate."""
     if len(rows) <= EXACT_ROWS:
         fates = [_fate(plan.row(row), plan.method, tokenizer, max_length) for row in rows]
-        cut, dropped = sum(fate.is_cut for fate in fates), sum(fate.is_dropped for fate in fates)
-        return _fate_from([fate.size for fate in fates], cut, dropped)
+        cut_rows = tuple(number for number, fate in enumerate(fates, 1) if fate.is_cut)
+        dropped_rows = tuple(number for number, fate in enumerate(fates, 1) if fate.is_dropped)
+        told = _fate_from([fate.size for fate in fates], len(cut_rows), len(dropped_rows))
+        return replace(told, cut_rows=cut_rows, dropped_rows=dropped_rows)
     picked = random.Random(0).sample(range(len(rows)), SAMPLED_ROWS)  # noqa: S311  # a draw that can be repeated
     fates = [_fate(plan.row(rows[number]), plan.method, tokenizer, max_length) for number in picked]
     lengths = [_characters(row, plan.way) for row in rows]
@@ -55,6 +61,12 @@ def fate_of(rows: Sequence[Row], plan: Plan, tokenizer: FileTokenizer, max_lengt
     cut = 0 if plan.method in PLAIN_METHODS else sum(length * longest > max_length for length in lengths)
     dropped = round(sum(fate.is_dropped for fate in fates) * len(rows) / SAMPLED_ROWS)
     return _fate_from(sizes, max(0, cut - dropped), dropped)
+
+
+def histogram(sizes: Sequence[int]) -> dict[str, int]:
+    """Rows by their tokens: up to 32, 64, 128 and so on; the key is the upper end."""
+    ends = Counter(max(SMALLEST_END, 1 << (size - 1).bit_length()) for size in sizes)
+    return {str(end): ends[end] for end in sorted(ends)}
 
 
 def _characters(row: Row, way: Mapping[str, str]) -> int:

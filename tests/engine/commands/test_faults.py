@@ -7,6 +7,7 @@ from engine.commands.faults import page
 from engine.data.faults import EXAMPLES
 from engine.data.fixes import FIXES
 
+WITH_A_MODEL = ("over_long", "nothing_left")
 PAGE = Path(__file__).parents[3] / "docs" / "dataset-errors.md"
 
 
@@ -16,7 +17,7 @@ def test_the_page_is_the_one_that_the_code_prints() -> None:
 
 def test_every_code_and_every_fix_has_its_row() -> None:
     rows = re.findall(r"^\| `([a-z_0-9]+)` \|", page(), re.MULTILINE)
-    assert sorted(rows) == sorted([*EXAMPLES, *FIXES])
+    assert sorted(rows) == sorted([*EXAMPLES, *WITH_A_MODEL, *FIXES])
 
 
 def test_nothing_invisible_stands_on_the_page() -> None:

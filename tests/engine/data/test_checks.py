@@ -93,7 +93,7 @@ def test_a_fault_is_found_at_its_line(code: str, tmp_path: Path) -> None:
 
 def test_every_code_has_an_example() -> None:
     codes = CELL_ERRORS | COLUMN_ERRORS | FILE_ERRORS | WARNINGS | NOTES
-    assert set(EXAMPLES) == set(LINES) == codes
+    assert set(EXAMPLES) == set(LINES) == codes - {"over_long", "nothing_left"}
 
 
 @pytest.mark.parametrize("method", TABLES)
