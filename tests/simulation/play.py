@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import math
 import random
 import tempfile
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -30,6 +31,8 @@ from tests.simulation.world import ANN, THREAD, Children, Crash, Mechanisms, Sim
 SPEC = JobSpec("sft", Model("some/model"), Source("rows.csv", "a" * 64, {"text": "text"}), target=Target("team/name"))
 COMMANDS = 4
 STORM, CALM = 45, 80
+SURELY = 20
+"""Turns of calm within which the platform has tried everything again."""
 STEP_S = 20.0
 
 
@@ -146,6 +149,8 @@ async def _storm_and_calm(world: World, engine: sa.Engine, children: Children, f
         children.live()
         if world.is_calm:
             _wake(engine)
+        if turn > STORM + SURELY and _rests(engine):
+            return
 
 
 def _missed(world: World) -> list[Incoming]:
@@ -168,6 +173,13 @@ async def _survive(instance: Instance, arrived: list[Incoming]) -> bool:
     except (Crash, Lost):
         return False
     return True
+
+
+def _rests(engine: sa.Engine) -> bool:
+    """Whether nothing is left to be done or said."""
+    with engine.begin() as db:
+        is_told = not conversation.watched(db) and not conversation.unanswered(db)
+        return is_told and not conversation.unsent(db, math.inf) and not store.open_runs(db)
 
 
 def _wake(engine: sa.Engine) -> None:

@@ -11,8 +11,8 @@ from tests.simulation.world import Mechanisms
 pytestmark = pytest.mark.slow
 
 SEEDS = int(os.environ.get("SEEDS", "300"))
-KEPT: tuple[int, ...] = ()
-"""Seeds that once broke something; each is played every time."""
+KEPT = (49,)
+"""Seeds that once broke something: a retry whose answer was stored, but not noted, before a crash was done twice."""
 
 
 def test_no_seed_breaks_an_invariant() -> None:

@@ -185,7 +185,8 @@ class Children(FakeExecutor):
         super().__init__("sim", slots=2)
         self.world = world
         self.heads: dict[Handle, int | None] = {}
-        self.unseen: list[tuple[Handle, Child]] = []
+        self.unseen: list[tuple[Handle, Child, float]] = []
+        """Pushes that nobody sees any more, and when they come to their commit."""
 
     async def submit(self, attempt: Attempt, handle: Handle) -> None:
         self.world.may_crash()
@@ -193,9 +194,10 @@ class Children(FakeExecutor):
 
     def live(self) -> None:
         """One step of every child."""
-        for handle, child in self.unseen:
-            self._commit(handle, child)
-        self.unseen.clear()
+        for handle, child, at in list(self.unseen):
+            if at <= self.world.now:
+                self.unseen.remove((handle, child, at))
+                self._commit(handle, child)
         for handle, child in list(self.children.items()):
             if child.is_running:
                 self._step(handle, child)
@@ -204,10 +206,10 @@ class Children(FakeExecutor):
         world, kind = self.world, child.attempt.kind
         if kind == "push" and handle not in self.heads:
             self.heads[handle] = self._head(child)
-        elif world.happens(0.04):
+        elif world.happens(0.2 if kind == "push" else 0.04):
             child.lose()
             if kind == "push":
-                self.unseen.append((handle, child))
+                self.unseen.append((handle, child, self.world.now + 200 * self.world.rng.random()))
         elif world.happens(0.06):
             child.end(-9)
         elif len(child.events) < 2:
