@@ -34,7 +34,7 @@ async def play(chosen: Settings) -> None:
         await asyncio.sleep(1)
         await page.picture(DOCS / "3-plan.png", "ready to start")
         await page.clicks("Start")
-        await page.sees("Step", 300)
+        await page.sees("tokens/s", 300)
         await asyncio.sleep(3)
         await page.picture(DOCS / "4-run.png", "Run 1 ·")
         await page.sees("Run 1 succeeded", 600)

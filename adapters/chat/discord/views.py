@@ -16,7 +16,7 @@ MAX_TEXT = 4000
 MAX_BUTTONS = 15
 MAX_FILES = 8
 MAX_FILE_BYTES = 10 * 2**20
-MAX_WIDTH = 88
+MAX_WIDTH, SHORT = 60, 28
 PICTURES = (".png", ".jpg", ".jpeg", ".gif", ".webp")
 STYLES = {"primary": discord.ButtonStyle.primary, "danger": discord.ButtonStyle.danger}
 
@@ -113,17 +113,25 @@ def _attachments(files: Sequence[File]) -> tuple[list[Attachment], str]:
 
 
 def _table(table: Table) -> str:
-    """Columns under each other where the screen is wide enough for them, else one fact after the other."""
+    """Columns under each other where the screen is wide enough; else a line for each row, where only the last cell is
+    long; else one fact after the other."""
     title = f"**{escaped(table.title)}**\n" if table.title else ""
     if max(map(width, _lines(table)), default=0) <= MAX_WIDTH:
         return title + block(aligned(table))
-    rows = ("\n".join(_cells(table.columns, row)) for row in table.rows)
-    return title + "\n\n".join(rows)
+    if all(width(cell) <= SHORT for row in table.rows for cell in row[:-1]):
+        head = f"**{_joined(table.columns)}**"
+        return title + "\n".join([head, *map(_joined, table.rows)])
+    return title + "\n\n".join("\n".join(_cells(table.columns, row)) for row in table.rows)
+
+
+def _joined(cells: Sequence[str]) -> str:
+    return " · ".join(escaped(" ".join(cell.split())) for cell in cells if cell.strip())
 
 
 def _cells(columns: Sequence[str], row: Sequence[str]) -> Iterator[str]:
     for name, cell in zip(columns, row, strict=True):
-        yield f"**{escaped(name)}** {escaped(' '.join(cell.split()))}"
+        label = f"**{escaped(name)}** " if name.strip() else ""
+        yield label + escaped(" ".join(cell.split()))
 
 
 def aligned(table: Table) -> str:

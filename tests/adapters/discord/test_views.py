@@ -67,6 +67,12 @@ def test_wide_rows_are_shown_one_fact_after_the_other() -> None:
     assert f"**Prompt** {'p' * 80}\n**After** {'a' * 80}" in texts
 
 
+def test_rows_with_one_long_cell_are_a_line_each() -> None:
+    table = Table(("", "Line", "What"), (("x", "4", "w" * 80), ("", "", "*")))
+    texts, _ = views.fitted(Message("k", "", table=table))
+    assert f"**Line · What**\nx · 4 · {'w' * 80}\n\\*" in texts
+
+
 def test_a_file_that_is_too_large_is_named_instead(tmp_path: Path) -> None:
     with (tmp_path / "big.bin").open("wb") as file:
         file.truncate(views.MAX_FILE_BYTES + 1)
