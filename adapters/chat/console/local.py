@@ -35,17 +35,17 @@ def local_hub(data: Path) -> Iterator[LocalHub]:
     if child is None:
         raise Refusal("The local Hub does not start; `python -m adapters.localhub` says why.")
     process, hub = child
-    try:
-        yield hub
-    finally:
-        process.terminate()
-        process.wait(10)
+    with process:  # closes its pipes and waits for it
+        try:
+            yield hub
+        finally:
+            process.terminate()
 
 
 def _start(data: Path, port: int) -> tuple[subprocess.Popen[str], LocalHub] | None:
     process = subprocess.Popen(
-        [sys.executable, "-m", "adapters.localhub", "--data", str(data), "--port", str(port)],
-        stdin=subprocess.DEVNULL,
+        [sys.executable, "-m", "adapters.localhub", "--tied", "--data", str(data), "--port", str(port)],
+        stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE if port else None,
         start_new_session=True,
@@ -56,7 +56,7 @@ def _start(data: Path, port: int) -> tuple[subprocess.Popen[str], LocalHub] | No
     first, second = process.stdout.readline(), process.stdout.readline()
     endpoint, pages = re.search(r"http://\S+", first), re.search(r"http://\S+", second)
     if not endpoint or not pages:
-        process.wait(10)
+        process.communicate(timeout=10)
         return None
     return process, LocalHub(endpoint[0], pages[0], (data / "token").read_text().strip())
 
