@@ -1,6 +1,7 @@
 """What all tests share: they speak to loopback only, and their last lines say what was not run and why."""
 
 import os
+import shutil
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
@@ -37,8 +38,14 @@ def any_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     return str(request.getfixturevalue("postgres_url"))
 
 
+PEERS = {"Node": "node", "PostgreSQL": "pg_config", "Chromium": "chromium", "a GPU": "nvidia-smi"}
+"""What some tests need besides Python, and a program that shows it is there."""
+
+
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """One line for each reason to skip: a missing peer is named where everybody sees it."""
+    """The last lines: each reason to skip, and each peer that is missing here."""
     reasons = Counter(report.longrepr[2] for report in terminalreporter.stats.get("skipped", []))
     for reason, count in sorted(reasons.items()):
         terminalreporter.write_line(f"NOT RUN ({count}): {reason.removeprefix('Skipped: ')}")
+    missing = [name for name, program in PEERS.items() if shutil.which(program) is None]
+    terminalreporter.write_line(f"Not on this machine: {', '.join(missing) or 'nothing that a test needs'}.")
