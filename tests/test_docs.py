@@ -4,10 +4,11 @@ import re
 from pathlib import Path
 
 from adapters.chat.discord.settings import DiscordSettings
+from adapters.chat.slack.settings import SlackSettings
 from bot.settings import Settings
 
 ROOT = Path(__file__).parent.parent
-SETTINGS = (Settings, DiscordSettings)
+SETTINGS = (Settings, DiscordSettings, SlackSettings)
 """The bot's own, and those of each adapter."""
 
 

@@ -81,14 +81,19 @@ async def _socket(
             watch.cancel()
             await asyncio.gather(watch, return_exceptions=True)
         await client.close()
+        tasks = (client.message_processor, client.current_session_monitor, client.message_receiver)
+        await asyncio.gather(*filter(None, tasks), return_exceptions=True)
 
 
 async def _connect(client: Any) -> None:
+    """The client itself would try a token that Slack does not take again and again; so the first address is asked for
+    here."""
     try:
-        await client.connect()
+        client.wss_uri = await client.issue_new_wss_url()
     except SlackApiError as error:
         why = error.response.get("error", "no reason")
         raise Refusal(f"Slack does not open a socket for SLACK_APP_TOKEN ({why}).", "SLACK_APP_TOKEN") from None
+    await client.connect()
 
 
 async def _watch(client: Any, api: Api, missed: Callable[[], Awaitable[None]]) -> None:

@@ -117,7 +117,8 @@ async def _asked(api: Api, file: dict[str, Any]) -> dict[str, Any]:
     if file.get("file_access") != "check_file_info" and "name" in file:
         return file
     try:
-        answer = await asyncio.wait_for(api.call("files.info", file=file["id"]), ASK_S)
+        async with asyncio.timeout(ASK_S):
+            answer = await api.call("files.info", file=file["id"])
     except (TimeoutError, Gone, Denied, TryLater, Refused):
         return file
     return dict(answer["file"])

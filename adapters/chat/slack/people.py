@@ -41,7 +41,8 @@ class People:
         """With the name that people see; in time for an answer to Slack, so a slow look-up yields `name` or the id."""
         if user not in self.names:
             try:
-                answer = await asyncio.wait_for(self.api.call("users.info", user=user), NAME_S)
+                async with asyncio.timeout(NAME_S):
+                    answer = await self.api.call("users.info", user=user)
                 self.names[user] = _shown(answer["user"]) or name or user
             except (TimeoutError, Gone, Denied, TryLater, Refused):
                 return Person(user, name or user)

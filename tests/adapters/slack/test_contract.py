@@ -53,6 +53,10 @@ class SlackPlatform(Platform):
         self.twin.at.scopes.discard("files:read")
         return upload
 
+    def asks_to_wait(self, seconds: float) -> bool:
+        self.twin.at.faults["chat.postMessage"].append(f"429:{seconds:g}")
+        return True
+
 
 @pytest.mark.parametrize("line", lines.LINES)
 class TestSlack(ChatContract):

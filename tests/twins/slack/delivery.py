@@ -79,7 +79,8 @@ class Delivery:
 
     async def _by_socket(self, payload: Payload, number: int) -> Payload | None:
         envelope = str(uuid.uuid4())
-        waiting = self.answers[envelope] = asyncio.get_running_loop().create_future()
+        waiting: asyncio.Future[Payload] = asyncio.get_running_loop().create_future()
+        self.answers[envelope] = waiting
         kind = "slash_commands" if "command" in payload else KINDS.get(payload["type"], "interactive")
         retry = {"retry_attempt": number, "retry_reason": "timeout" if number else ""} if kind == "events_api" else {}
         told = {
@@ -90,7 +91,8 @@ class Delivery:
         }
         try:
             await self.sockets[-1].send_json({**told, **retry})
-            return await asyncio.wait_for(waiting, ACK_S)
+            async with asyncio.timeout(ACK_S):
+                return await waiting
         except (TimeoutError, ConnectionError, IndexError):
             return None
 

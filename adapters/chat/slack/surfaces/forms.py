@@ -79,8 +79,8 @@ async def open_for_message(receiver: "Receiver", body: Payload) -> None:
 async def _recent(receiver: "Receiver", channel: str) -> list[Payload]:
     """The datasets that were dropped in the channel lately; none where that takes too long for a form."""
     try:
-        call = receiver.chat.api.call("files.list", channel=channel, count=100)
-        answer = await asyncio.wait_for(call, RECENT_S)
+        async with asyncio.timeout(RECENT_S):
+            answer = await receiver.chat.api.call("files.list", channel=channel, count=100)
     except (TimeoutError, Gone, Denied, TryLater, Refused):
         return []
     files = (file for file in answer.get("files", []) if file.get("name", "").lower().endswith(ENDINGS))
