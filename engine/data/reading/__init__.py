@@ -13,7 +13,7 @@ from typing import BinaryIO
 from engine.data.findings import Add
 from engine.data.reading import parquet_rows
 from engine.data.reading.csv_rows import CsvReading, Record
-from engine.data.reading.files import CannotRead, Lines, open_bytes, read_head
+from engine.data.reading.files import CannotRead, Lines, Pieces, open_bytes, read_head
 from engine.data.reading.json_rows import JsonReading
 from engine.data.reading.parquet_rows import ParquetReading
 from engine.data.reading.sniff import Shape, sniff
@@ -57,7 +57,7 @@ def read(path: Path, name: str, add: Add) -> Reading:
         return _reading(Shape("parquet", "", False), ParquetReading(path, add))
     shape = sniff(read_head(path), name)
     file = open_bytes(path)
-    lines = Lines(file, shape.ends_with_cr, add)
+    lines = Pieces(file, add) if shape.format == "json" else Lines(file, shape.ends_with_cr, add)
     if shape.format == "csv":
         table = CsvReading(lines, shape.delimiter, add)
         return _reading(shape, table, _until_end(iter(table), lines, file))

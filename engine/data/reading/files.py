@@ -206,15 +206,7 @@ class Lines:
         for number, raw in enumerate(self._raw, 1):
             if number == 1:
                 raw = without_bom(raw)
-            try:
-                text = raw.decode()
-            except UnicodeDecodeError as error:
-                text = self._undecodable(number, raw, error)
-            else:
-                if not text.isascii():
-                    self._good += 1
-            if "\0" in text:
-                text = self._with_nul(number, text)
+            text = self._text(number, raw)
             if len(raw) >= LONGEST_LINE and raw[-1] not in b"\r\n":
                 self._add(
                     "line_too_long",
@@ -224,13 +216,22 @@ class Lines:
                 return
             yield text
 
+    def _text(self, number: int, raw: bytes) -> str:
+        try:
+            text = raw.decode()
+        except UnicodeDecodeError as error:
+            text = self._undecodable(number, raw, error)
+        else:
+            self._good += not text.isascii()
+        return self._with_nul(number, text) if "\0" in text else text
+
     def forget(self, last: int) -> None:
         """Lines up to `last` are done with: in a large file all of them may be bad."""
         self.bad = {number for number in self.bad if number > last}
 
     def _undecodable(self, number: int, raw: bytes, error: UnicodeDecodeError) -> str:
+        self._undecoded_lines += number not in self.bad
         self.bad.add(number)
-        self._undecoded_lines += 1
         if len(self._undecoded) < 1_000:
             self._undecoded.append((number, raw[max(0, error.start - 20) : error.start + 20]))
         return raw.decode(errors="replace")
@@ -258,6 +259,36 @@ class Lines:
         lines = f" ({self._undecoded_lines} lines)" if self._undecoded_lines > 1 else ""
         words = f"The file is not UTF-8{lines}; as {name} this reads {shown(text)}. Save it as UTF-8."
         self._add("encoding", words, line=number, fix="convert_encoding")
+
+
+class Pieces(Lines):
+    """The text of a file that may be one long line, as a JSON array often is: lines, and long ones in pieces."""
+
+    def __init__(self, file: BinaryIO, add: Add) -> None:
+        super().__init__(file, False, add)
+        self._file = file
+
+    def __iter__(self) -> Iterator[str]:
+        number, rest = 1, b""
+        for raw in iter(partial(self._file.readline, HEAD), b""):
+            whole = without_bom(rest + raw) if number == 1 else rest + raw
+            end = len(whole) - unfinished(whole)
+            yield self._text(number, whole[:end])
+            rest = whole[end:]
+            number += raw.endswith(b"\n")
+        if rest:
+            yield self._text(number, rest)
+
+
+def unfinished(raw: bytes) -> int:
+    """How many bytes at the end begin a character of UTF-8 that goes on behind them."""
+    for back in range(1, min(4, len(raw) + 1)):
+        byte = raw[-back]
+        if byte >= 0xC0:
+            return back if (byte >= 0xF0) + (byte >= 0xE0) + 2 > back else 0
+        if byte < 0x80:
+            return 0
+    return 0
 
 
 def _guess(raw: bytes) -> tuple[str, str]:

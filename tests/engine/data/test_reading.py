@@ -2,6 +2,7 @@
 
 import gzip
 import io
+import json
 import struct
 import zipfile
 from pathlib import Path
@@ -11,6 +12,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from engine.data.checks import check
+from engine.data.reading.files import HEAD, LONGEST_LINE
 from tests.engine.data.tables import DPO, found, read_jsonl, write_csv, write_jsonl
 
 
@@ -85,3 +87,29 @@ def test_rows_with_bad_bytes_are_not_used_and_their_neighbours_are(tmp_path: Pat
     report = check(path, rows=tmp_path / "rows.jsonl")
     assert [row["text"] for row in read_jsonl(tmp_path / "rows.jsonl")] == ["é", "à", "u\u0301", "v"]
     assert [i.line for i in report.issues if i.severity == "error"] == [4, 6, 8]
+
+
+def test_a_json_array_may_be_one_line_of_any_length(tmp_path: Path) -> None:
+    rows = [{"text": f"{number} " + "é€😀" * 3_000} for number in range(700)]
+    path = tmp_path / "a.json"
+    path.write_text(json.dumps(rows, ensure_ascii=False), encoding="utf-8")
+    assert path.stat().st_size > LONGEST_LINE and path.read_bytes().count(b"\n") == 0
+    report = check(path, rows=tmp_path / "rows.jsonl")
+    assert report.methods["sft"].usable and read_jsonl(tmp_path / "rows.jsonl") == rows
+
+
+@pytest.mark.parametrize("length", range(HEAD - 6, HEAD + 2))
+def test_a_character_across_two_pieces_stays_whole(length: int, tmp_path: Path) -> None:
+    rows = [{"text": "a" * (length - 10) + "😀é"}, {"text": "b"}]
+    path = tmp_path / "a.json"
+    path.write_text(json.dumps(rows, ensure_ascii=False), encoding="utf-8")
+    check(path, rows=tmp_path / "rows.jsonl")
+    assert read_jsonl(tmp_path / "rows.jsonl") == rows
+
+
+def test_bad_bytes_in_a_long_line_of_json_are_named(tmp_path: Path) -> None:
+    path = tmp_path / "a.json"
+    path.write_bytes('[\n{"text": "é'.encode() + b"a" * HEAD + b'\xe9"},\n{"text": "b\xc3"}]')
+    issues = [issue for issue in check(path).issues if issue.severity == "error"]
+    assert "(2 lines)" in issues[0].message
+    assert [(issue.code, issue.line) for issue in issues] == [("encoding", 2)]
