@@ -171,7 +171,7 @@ async def until_first(*work: Coroutine[Any, Any, None]) -> None:
 
 def make(settings: Settings, chat: Chat | None = None) -> App:
     """Everything wired as the settings say; `chat` stands in for the one that they name."""
-    redactor.know([settings.hf_token.get_secret_value(), *secrets_of(dotenv_values(".env"))])
+    redactor.know([*settings.secrets, *secrets_of(dotenv_values(".env"))])
     environments = {kind: settings.hub_environment() for kind in ("fetch", "push")}
     local = load("executors", "local")
     our_side = local.make(settings.runs, settings.python, environments)

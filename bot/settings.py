@@ -2,6 +2,7 @@
 
 import sys
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from pydantic import Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -76,6 +77,11 @@ class Settings(BaseSettings):
     @property
     def can_push(self) -> bool:
         return bool(self.hf_token.get_secret_value() and self.namespaces)
+
+    @property
+    def secrets(self) -> tuple[str, ...]:
+        """What must not be told to anybody."""
+        return self.hf_token.get_secret_value(), urlsplit(self.database_url).password or ""
 
     def hub_environment(self) -> dict[str, str]:
         """What the children on our side need to reach the Hub: the only processes that ever hold the token."""

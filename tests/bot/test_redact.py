@@ -10,6 +10,7 @@ from urllib.parse import quote
 
 import pytest
 import structlog
+from pydantic import SecretStr
 
 from bot import log, store
 from bot.app import App, make
@@ -77,6 +78,13 @@ def test_every_part_of_a_message_is_redacted() -> None:
 def test_variables_that_are_named_like_secrets_are_known() -> None:
     variables = {"HF_TOKEN": "a", "SLACK_SIGNING_SECRET": "b", "DB_PASSWORD": "c", "HF_HOME": "d", "X_API_KEY": None}
     assert list(secrets_of(variables)) == ["a", "b", "c"]
+
+
+def test_the_settings_know_their_secrets() -> None:
+    url = "postgresql+psycopg://bot:pa55word-x@db/threadtune"
+    chosen = Settings(_env_file=None, hf_token=SecretStr("hf_some"), database_url=url)
+    assert chosen.secrets == ("hf_some", "pa55word-x")
+    assert "pa55word-x" not in Redactor(chosen.secrets).text(f"cannot reach {url}")
 
 
 @pytest.fixture
