@@ -2,7 +2,7 @@
 
 import structlog
 
-from bot.chat import Command, File, Incoming, Press, Upload
+from bot.chat import Command, Incoming, Press, Upload
 from bot.talk import finetune, repeats, reports, runs
 from bot.talk.commands import Cancel, Example, Help, Logs, Pasted, Plan, Push, Resume, Retry, Show, parse
 from bot.talk.context import Context
@@ -50,7 +50,7 @@ async def _command(context: Context, incoming: Incoming, text: str) -> None:
         case Logs() as request:
             await runs.logs(context, incoming, request)
         case Example(method):
-            await _example(context, incoming, method)
+            await reports.example(context, incoming, method)
         case Pasted():
             await context.say(incoming.place, words.pasted(f"{incoming.key}/answer", incoming.person))
         case Help(word):
@@ -71,6 +71,8 @@ async def _press(context: Context, incoming: Incoming, what: str, subject: str, 
             await finetune.plan(context, incoming, Plan(detail, file=subject))
         case "fix":
             await reports.fix(context, incoming, subject, detail)
+        case "use":
+            await reports.use_example(context, incoming, subject)
         case "why":
             await reports.explain(context, incoming, subject)
         case "resume":
@@ -82,12 +84,6 @@ async def _press(context: Context, incoming: Incoming, what: str, subject: str, 
         case "cancel":
             await runs.cancel(context, incoming, Cancel(subject))
         case "example":
-            await _example(context, incoming, subject)
+            await reports.example(context, incoming, subject)
         case _:
             raise Refusal("That button is from an older version of me; ask again with /finetune.")
-
-
-async def _example(context: Context, incoming: Incoming, method: str) -> None:
-    name = {"reward": "rewards", "dpo": "preferences", "orpo": "preferences", "sft": "facts"}.get(method, "passages")
-    file = File(f"{name}.csv", context.settings.examples / f"{name}.csv")
-    await context.say(incoming.place, words.example(f"{incoming.key}/answer", method, file))

@@ -11,6 +11,7 @@ from bot.chat import File, Incoming, Message, Upload
 from bot.talk import finetune, uploads
 from bot.talk.commands import Plan, parse
 from bot.talk.context import Context
+from bot.wording import help as help_words
 from bot.wording import report as words
 from engine.data.types import Preview, Report
 from engine.jobs import Run, Status
@@ -55,6 +56,24 @@ async def fix(context: Context, incoming: Incoming, sha256: str, name: str) -> N
     message = await _report(context, incoming, f"{incoming.key}/report", found, before)
     mended = (File(found.file, home / "file"), _listing(home, found.file, "changes", changes))
     await context.say(incoming.place, replace(message, files=(*mended, *message.files)))
+
+
+async def example(context: Context, incoming: Incoming, method: str) -> None:
+    """Post the small table that AutoTrain's page shows for a method, to look at or to use."""
+    path = _example_file(context, method)
+    text = path.read_text(encoding="utf-8")
+    await context.say(incoming.place, help_words.example(f"{incoming.key}/answer", method, File(path.name, path), text))
+
+
+async def use_example(context: Context, incoming: Incoming, method: str) -> None:
+    """Take the table in as if somebody had dropped it here."""
+    found = await uploads.copied(context, incoming, _example_file(context, method))
+    await context.say(incoming.place, await _report(context, incoming, f"{incoming.key}/report", found, None))
+
+
+def _example_file(context: Context, method: str) -> Path:
+    name = {"reward": "reward", "dpo": "dpo", "orpo": "dpo"}.get(method, "sft")
+    return context.settings.examples / f"example-{name}.csv"
 
 
 async def _report(context: Context, incoming: Incoming, key: str, found: Report, before: Report | None) -> Message:

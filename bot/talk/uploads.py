@@ -56,6 +56,13 @@ async def _download(context: Context, upload: Upload, target: Path) -> None:
         ) from None
 
 
+async def copied(context: Context, incoming: Incoming, path: Path) -> Report:
+    """Take in a file that the project ships."""
+    async with _arrival(context, incoming.key) as folder:
+        shutil.copyfile(path, folder / "file")
+        return await take(context, incoming.place, folder, path.name)
+
+
 async def take(context: Context, place: Place, folder: Path, name: str) -> Report:
     """Check `folder/file`, then keep it under its content's hash and in this thread."""
     words = ("check", str(folder / "file"), "--name", name, "--arrow", str(folder / "rows.arrow"))

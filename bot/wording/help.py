@@ -61,8 +61,14 @@ def no_file(key: str, method: str) -> Message:
     )
 
 
-def example(key: str, method: str, file: File) -> Message:
-    return Message(key, f"This is what {method} reads: {', '.join(NEEDS[method])}.", files=(file,))
+def example(key: str, method: str, file: File, content: str) -> Message:
+    return Message(
+        key,
+        f"This is what {method} reads: {', '.join(NEEDS[method])}.",
+        code=content,
+        files=(file,),
+        buttons=(Button("Use it", f"use:{method}", "primary"),),
+    )
 
 
 def pasted(key: str, person: Person) -> Message:

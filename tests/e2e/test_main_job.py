@@ -152,6 +152,15 @@ async def test_a_bad_file_gets_one_clear_answer(chosen: Settings, name: str, con
         assert "ready for" in (await room.drops("facts.csv", FACTS)).title
 
 
+async def test_an_example_can_be_used_where_it_is_shown(chosen: Settings) -> None:
+    async with house(chosen) as room:
+        shown = await room.answered("example dpo")
+        assert "prompt,text,rejected_text" in shown.code
+        key = room.presses(shown, "Use it")
+        report = await room.sees(lambda message: message.key == f"{key}/report")
+        assert report.title.startswith("example-dpo.csv is ready for dpo")
+
+
 async def test_a_fix_comes_back_as_a_file_with_its_own_report(chosen: Settings) -> None:
     async with house(chosen) as room:
         content = "prompt,text,rejected_text\na,b,c\nd,,f\ng,h,h\n"
