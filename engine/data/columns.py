@@ -26,6 +26,8 @@ PAIRS: tuple[tuple[str, str], ...] = (
 """Prompt and answer under common names. They are taken only in a file without columns we do not know."""
 
 HARMLESS = frozenset({"id", "idx", "index", "source", "category", "topic", "split", "label", "score", "tools"})
+IDENTIFIERS = frozenset({"id", "idx", "index"})
+"""Columns that number the rows: two rows that differ in nothing else are the same."""
 OPTIONAL = frozenset({"input", "system"})
 """Roles whose cells may be empty: Alpaca's `input`, and a system prompt in a column of its own."""
 STRINGS = frozenset({"text", "rejected_text"})

@@ -5,8 +5,8 @@ from collections.abc import Iterable
 from functools import partial
 
 from engine.data.checks.content import ContentChecks, texts
-from engine.data.checks.repeats import Repeats
-from engine.data.columns import OPTIONAL, nearest
+from engine.data.checks.repeats import Repeats, without_identifiers
+from engine.data.columns import IDENTIFIERS, OPTIONAL, nearest
 from engine.data.findings import Add
 from engine.data.reading import Record
 from engine.data.shown import shown
@@ -36,6 +36,7 @@ class CellChecks:
         self.columns = frozenset(self.order)
         self.texts = tuple(name for name in needed if name not in lists)
         self.lists = tuple(name for name in needed if name in lists)
+        self.has_identifiers = not self.columns.isdisjoint(IDENTIFIERS)
         self.whole = whole
         self.pair = pair
         self.text = text
@@ -64,7 +65,8 @@ class CellChecks:
             self._check_keys(record)
         joined = self._joined(cells)
         self.lengths[len(joined)] += 1
-        self.repeats.add(record, joined)
+        counted = without_identifiers(cells) if self.has_identifiers else cells
+        self.repeats.add(record, counted, self._joined(counted) if self.has_identifiers else joined)
         self.content.add(record, joined)
         if self.text is not None and isinstance(value := cells.get(self.text), str):
             self.turns.add(value)

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import BinaryIO, cast
 
+from engine.data.columns import IDENTIFIERS
 from engine.data.findings import MOST_ISSUES, Findings
 from engine.data.reading import Record
 
@@ -99,9 +100,9 @@ class Repeats:
         self._pair = pair
         self._prompt = prompt
 
-    def add(self, record: Record, text: str) -> None:
-        """`text` is every text of the row."""
-        same = hash_of(record.cells)
+    def add(self, record: Record, cells: dict[str, object], text: str) -> None:
+        """`cells` are those that count, `text` every text in them."""
+        same = hash_of(cells)
         self._rows.add((alike(text) & MASK, same & MASK, record.row, record.line or NO_LINE))
         if self._pair is not None:
             self._add_answers(record, self._pair)
@@ -170,6 +171,10 @@ def _as_text(value: object) -> str:
 def alike(text: str) -> int:
     """64 bits that are the same for texts that differ only in case and white space."""
     return hash((text.lower() if text.isascii() else text.casefold()).encode().translate(None, b" \t\r\n"))
+
+
+def without_identifiers(cells: dict[str, object]) -> dict[str, object]:
+    return {name: value for name, value in cells.items() if name not in IDENTIFIERS}
 
 
 def hash_of(cells: dict[str, object]) -> int:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from engine.data.checks.content import BIDI, CONTROL, ENTITY, MISREAD, ZERO_WIDTH, repaired, texts
-from engine.data.checks.repeats import alike, hash_of
+from engine.data.checks.repeats import alike, hash_of, without_identifiers
 from engine.data.columns import OPTIONAL, mapping_for, renames_for
 from engine.data.private import without_personal_data, without_secrets
 from engine.data.reading import Reading, Record
@@ -133,14 +133,14 @@ class Mending:
         return cells
 
     def _drop_duplicate(self, record: Record, cells: Cells) -> Cells | None:
-        first = self._seen.setdefault(hash_of(cells), record.row)
+        first = self._seen.setdefault(hash_of(without_identifiers(cells)), record.row)
         if first != record.row:
             self._say(record, f"row {record.row} was dropped: it repeats row {first}.")
             return None
         return cells
 
     def _drop_near_duplicate(self, record: Record, cells: Cells) -> Cells | None:
-        first = self._alike.setdefault(alike("\n".join(texts(cells.values()))), record.row)
+        first = self._alike.setdefault(alike("\n".join(texts(without_identifiers(cells).values()))), record.row)
         if first != record.row:
             self._say(record, f"row {record.row} was dropped: it repeats row {first} but for case and spaces.")
             return None

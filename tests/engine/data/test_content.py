@@ -7,7 +7,8 @@ import pytest
 
 from engine.data.checks import check
 from engine.data.checks.repeats import Spilled
-from tests.engine.data.tables import found, write_csv, write_jsonl
+from engine.data.fixes import apply
+from tests.engine.data.tables import found, read_jsonl, write_csv, write_jsonl
 
 GOOD_CARD, NEARLY_A_CARD = "4111 1111 1111 1111", "4111 1111 1111 1112"
 
@@ -116,3 +117,11 @@ def test_what_is_hidden_in_a_list_of_messages_is_found(tmp_path: Path) -> None:
     turns = [{"role": "user", "content": "a\u200bb"}, {"role": "assistant", "content": "c &amp; d"}]
     counts = check(write_jsonl(tmp_path / "a.jsonl", [{"messages": turns}])).counts
     assert counts["zero_width"] == counts["html_entity"] == 1
+
+
+def test_rows_that_differ_only_in_their_number_are_the_same(tmp_path: Path) -> None:
+    path = write_jsonl(tmp_path / "a.jsonl", [{"id": str(n), "text": text} for n, text in enumerate("aabA")])
+    issues = {(issue.code, issue.row) for issue in check(path).issues}
+    assert {("duplicate_row", 2), ("near_duplicate", 4)} <= issues
+    assert len(apply(path, tmp_path / "b.jsonl", ["drop_duplicates", "drop_near_duplicates"])) == 2
+    assert [row["text"] for row in read_jsonl(tmp_path / "b.jsonl")] == ["a", "b"]
