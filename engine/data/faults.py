@@ -72,6 +72,10 @@ EXAMPLES: Mapping[str, tuple[str, bytes]] = {
         "a.jsonl",
         CHAT % (b"assistant", b"yo") + b'{"messages":[{"role":"assistant","content":"a"}]}\n',
     ),
+    "unheeded_key": (
+        "a.jsonl",
+        CHAT % (b"assistant", b"yo") + (CHAT % (b"assistant", b"hm")).replace(b'"hm"', b'"hm","weight":0'),
+    ),
     "blank_line": ("a.csv", b"text\na\n\nb\n"),
     "unused_column": ("a.csv", b"text,comment\na,b\n"),
 }

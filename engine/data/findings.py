@@ -31,7 +31,7 @@ WARNINGS = frozenset(
         "control_character", "bidi_character", "secret", "repeated_header", "late_column",
         "empty_turn", "turn_order", "zero_width", "html_entity", "mojibake", "formula", "personal_data",
         "near_duplicate", "conflicting_pair", "few_tokens", "templated_text",
-        "over_long", "nothing_left",
+        "over_long", "nothing_left", "unheeded_key",
     }
 )  # fmt: skip
 

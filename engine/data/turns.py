@@ -171,6 +171,20 @@ def _message(item: object, number: int) -> dict[str, str]:
     return {"role": ROLES[role], "content": content}
 
 
+def unheeded(value: object) -> str:
+    """What a conversation says that no training here heeds, in words; empty where there is nothing of it.
+
+    Given as it stands in the file. OpenAI's `weight` of 0 says that a message is not to be learned.
+    """
+    messages = value if isinstance(value, list) else []
+    for number, message in enumerate(messages, 1):
+        if isinstance(message, dict) and message.get("weight") == 0:
+            return f"message {number} has the weight 0, but it is learned all the same; take it out if it must not be"
+        if isinstance(message, dict) and message.get("tool_calls"):
+            return f"message {number} calls tools, which are not learned; write what is to be learned as its text"
+    return ""
+
+
 def _role(role: object) -> str:
     return f"the role {shown(role, 20)}" if isinstance(role, str) else "no role"
 

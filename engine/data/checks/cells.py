@@ -10,7 +10,7 @@ from engine.data.columns import IDENTIFIERS, OPTIONAL, nearest
 from engine.data.findings import Add
 from engine.data.reading import Record
 from engine.data.shown import shown
-from engine.data.turns import BadMessages, TurnCount, faults_of, messages_of
+from engine.data.turns import BadMessages, TurnCount, faults_of, messages_of, unheeded
 
 NOTHING_BAD: frozenset[str] = frozenset()
 
@@ -110,6 +110,9 @@ class CellChecks:
             words = f"The row has no {shown(name)}; add it or drop the row."
             self.add("missing_key", words, line=record.line, row=record.row, column=name)
             return frozenset((name,))
+        if words := unheeded(record.cells[name]):
+            words = f"{shown(name)}: {words}."
+            self.add("unheeded_key", words, line=record.line, row=record.row, column=name)
         try:
             faults = faults_of(messages_of(record.cells[name]), is_whole=name in self.whole)
         except BadMessages as error:

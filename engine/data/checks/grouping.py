@@ -38,6 +38,7 @@ MANY: Mapping[str, str] = {
     "secret": "rows that seem to hold a secret",
     "repeated_header": "rows that repeat the header",
     "empty_turn": "rows with an empty message",
+    "unheeded_key": "rows with a weight of 0 or calls of tools, which are not heeded",
     "turn_order": "rows whose turns are out of order",
 }
 FEW = 2

@@ -67,6 +67,7 @@ LINES: dict[str, int | None] = {
     "late_column": 1001,
     "empty_turn": 2,
     "turn_order": 2,
+    "unheeded_key": 2,
     "blank_line": None,
     "unused_column": None,
 }

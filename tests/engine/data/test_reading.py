@@ -83,7 +83,7 @@ def test_a_damaged_archive_is_said_to_be_one(tmp_path: Path) -> None:
 
 def test_rows_with_bad_bytes_are_not_used_and_their_neighbours_are(tmp_path: Path) -> None:
     path = tmp_path / "a.csv"
-    path.write_bytes("text\né\nà\n".encode() + b"x\xe9\n\"y\nz\xe9\nw\"\nb\0\nu\xcc\x81\nv\n")
+    path.write_bytes("text\né\nà\n".encode() + b'x\xe9\n"y\nz\xe9\nw"\nb\0\nu\xcc\x81\nv\n')
     report = check(path, rows=tmp_path / "rows.jsonl")
     assert [row["text"] for row in read_jsonl(tmp_path / "rows.jsonl")] == ["é", "à", "u\u0301", "v"]
     assert [i.line for i in report.issues if i.severity == "error"] == [4, 6, 8]
