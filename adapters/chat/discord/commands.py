@@ -23,6 +23,7 @@ MAX_CHARACTERS = 1150
 FIRST = ("epochs", "max_steps", "learning_rate", "batch_size", "max_length", "lora", "valid", "beta", "mlm_probability")
 MAX_OPTIONS, MAX_CHOICES = 25, 25
 IN_SERVERS: dict[str, Any] = {"contexts": [0], "integration_types": [0]}
+MORE = {"name": "more", "type": TEXT, "description": "Other settings: name=value …", "max_length": 1000}
 RUN = {"name": "run", "type": TEXT, "description": "Number of the run."}
 
 Option = dict[str, Any]
@@ -46,6 +47,9 @@ def _others() -> Iterator[Option]:
     yield _subcommand("form", "Fill in a form for a run.")
     save = {"name": "save", "type": SWITCH, "description": "Keep the model as far as it is trained."}
     yield _subcommand("cancel", "End a run.", {**RUN, "required": True}, save)
+    yield _subcommand("resume", "Go on from a run's last checkpoint.", {**RUN, "required": True})
+    yield _subcommand("retry", "Do a run once more, with other settings.", {**RUN, "required": True}, MORE)
+    yield _subcommand("push", "Push a model that could not be pushed.", {**RUN, "required": True})
     yield _subcommand("logs", "The last lines of a run's log.", {**RUN, "required": True})
     method = {"name": "method", "type": TEXT, "description": "The method.", "choices": methods}
     yield _subcommand("example", "A small table that shows what a method reads.", method)
@@ -60,15 +64,15 @@ def _method(method: str) -> Option:
         {"name": name, "type": TEXT, "description": f"Your column for {name}.", "max_length": 100}
         for name in NEEDS[method]
     )
-    more = {"name": "more", "type": TEXT, "description": "Other settings: name=value …", "max_length": 1000}
-    options = [file, model, *columns]
-    left = MAX_CHARACTERS - size([*options, more])
+    repo = {"name": "repo", "type": TEXT, "description": "Repo for the model.", "max_length": 96}
+    options = [file, model, *columns, repo]
+    left = MAX_CHARACTERS - size([*options, MORE])
     table = sorted(parameters.table_for(method), key=lambda item: item.name not in FIRST)
     for option in map(_parameter, table):
         left -= size(option)
         if left >= 0 and len(options) < MAX_OPTIONS - 1:
             options.append(option)
-    return _subcommand(method, f"Plan {method} on {', '.join(NEEDS[method])}.", *options, more)
+    return _subcommand(method, f"Plan {method} on {', '.join(NEEDS[method])}.", *options, MORE)
 
 
 def _parameter(item: Parameter) -> Option:
@@ -104,12 +108,12 @@ def words(data: Mapping[str, Any]) -> tuple[str, str]:
     chosen = data["options"][0]
     given = {option["name"]: option["value"] for option in chosen.get("options", [])}
     file = str(given.pop("file", ""))
+    more = str(given.pop("more", ""))
     if chosen["name"] in NEEDS:
-        more = str(given.pop("more", ""))
         pairs = [f"{name}={_typed(value)}" for name, value in given.items()]
         return " ".join(filter(None, (chosen["name"], *pairs, more))), file
-    save = ["save"] if given.pop("save", False) else []
-    return " ".join([chosen["name"], *map(str, given.values()), *save]), file
+    save = "save" if given.pop("save", False) else ""
+    return " ".join(filter(None, (chosen["name"], *map(str, given.values()), save, more))), file
 
 
 def form() -> ui.Modal:

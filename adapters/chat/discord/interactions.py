@@ -10,6 +10,7 @@ from adapters.chat.discord import commands, messages
 from adapters.chat.discord.places import on_message, open_thread, place_of, remember_root
 from adapters.chat.discord.views import shown
 from bot.chat import Command, Denied, Handler, Incoming, Message, Place, Press, Upload
+from bot.redact import redactor
 from bot.talk.commands import parse
 from engine.data.types import NEEDS
 from engine.refusal import Refusal
@@ -86,7 +87,9 @@ async def show_form(interaction: Interaction) -> None:
 async def commanded(
     chat: "Discord", handler: Handler, interaction: Interaction, data: dict[str, Any], text: str, file: str
 ) -> None:
-    """Its card is the answer, and opens the thread in which a plan is talked over."""
+    """Its card is the answer, and opens the thread in which a plan is talked over. The card repeats what was typed, so
+    a token in it is taken out first: until then nobody else has seen it."""
+    text = redactor.text(text)
     what = Incoming(
         f"discord/{interaction.id}", _place(chat, interaction, text), messages.person(interaction.user), Command(text)
     )

@@ -375,3 +375,13 @@ async def test_who_asks_is_told_which_permission_the_bot_lacks_for_the_thread(wo
         await world.ann.slash(world.general, "finetune sft", file=("p.csv", b"abc"))
         await world.until("I lack the permission Create Public Threads")
     assert any("Create Public Threads" in text for text in world.private())
+
+
+async def test_a_token_that_was_typed_by_mistake_is_not_repeated(world: World, make: Make) -> None:
+    token = "hf_" + "abcDEF0123" * 3
+    async with listening(make(), ignore):
+        await world.is_online()
+        await world.ann.slash(world.general, "finetune sft", model=token, file=("p.csv", b"abc"))
+        await world.until("/finetune sft")
+    said = [plain(message) for message in world.from_bot()]
+    assert not [text for text in said if token in text]

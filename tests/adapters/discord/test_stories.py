@@ -38,6 +38,7 @@ def chosen(tmp_path: Path, endpoint: tuple[str, str], world: World) -> Settings:
     return settings(tmp_path, *endpoint).model_copy(update={"team_channel": str(world.team.id), "chat": "discord"})
 
 
+@pytest.mark.slow
 async def test_a_command_with_a_file_becomes_a_model_in_its_thread(chosen: Settings, world: World, make: Make) -> None:
     async with house(chosen, make(), world) as room:
         result = await room.asks("sft", file=("facts.csv", FACTS), **FAST)

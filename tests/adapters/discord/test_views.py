@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from adapters.chat.discord import commands, escape, views
 from bot.chat import Button, File, Message, Table
-from bot.talk.commands import Plan, parse
+from bot.talk.commands import WORDS, Plan, parse
 from engine.data.types import NEEDS
 from engine.plan import parameters
 from tests.twins.discord_world import walk
@@ -92,6 +92,11 @@ def test_the_commands_are_within_discords_limits() -> None:
             assert re.fullmatch(r"[a-z_]{1,32}", option["name"]) and 1 <= len(option["description"]) <= 100
 
 
+def test_every_word_of_the_bot_is_a_command() -> None:
+    words = {each["name"] for each in commands.payload()[0]["options"]}
+    assert set(WORDS) - {"queue"} <= words, "queue is another word for list"
+
+
 @pytest.mark.parametrize("method", NEEDS)
 def test_every_method_is_a_command_with_its_parameters(method: str) -> None:
     word = next(each for each in commands.payload()[0]["options"] if each["name"] == method)
@@ -117,7 +122,12 @@ def test_a_forms_values_are_read_as_they_were_given() -> None:
 
 @pytest.mark.parametrize(
     ("options", "text"),
-    [({}, "list"), ({"run": "7", "save": True}, "cancel 7 save"), ({"word": "lora"}, "help lora")],
+    [
+        ({}, "list"),
+        ({"run": "7", "save": True}, "cancel 7 save"),
+        ({"word": "lora"}, "help lora"),
+        ({"more": "epochs=2", "run": "7"}, "retry 7 epochs=2"),
+    ],
 )
 def test_other_words_are_typed_in_order(options: dict[str, object], text: str) -> None:
     given_options = [{"name": name, "value": value} for name, value in options.items()]
