@@ -14,6 +14,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from dataclasses import dataclass
 from pathlib import Path
 
 from benchmarks.check_files import FAULTS, write
@@ -32,7 +33,8 @@ def main() -> None:
     words.add_argument("--only", default="", help="ours: leave pandas and datasets out")
     given = words.parse_args()
     print(f"{os.cpu_count()} cores, load {os.getloadavg()[0]:.1f} at the start, Python {sys.version.split()[0]}")
-    print(f"{'file':6} {'reader':18} {'seconds':>8} {'MB/s':>6} {'peak MB':>8}  faults named of {len(FAULTS)} planted")
+    names = f"{'file':6} {'reader':18} {'seconds':>8} {'MB/s':>6} {'MB/cpu s':>8} {'peak MB':>8}"
+    print(f"{names}  faults named of {len(FAULTS)} planted")
     with tempfile.TemporaryDirectory() as folder:
         for suffix in ("csv", "jsonl"):
             compare(Path(folder), suffix, given.mb, {**OURS, **({} if given.only == "ours" else OTHERS)})
@@ -44,24 +46,33 @@ def compare(folder: Path, suffix: str, mb: int, readers: dict[str, str]) -> None
     write(good, mb * MB, {})
     lines = write(faulty, mb * MB, FAULTS)
     for name, mode in readers.items():
-        seconds, peak_mb, answer = measured(mode, good, {})
-        rate = good.stat().st_size / MB / seconds
-        found = "-" if mode == "structure" else measured(mode, faulty, lines)[2]
+        used, answer = measured(mode, good, {})
+        size = good.stat().st_size / MB
+        found = "-" if mode == "structure" else measured(mode, faulty, lines)[1]
         words = answer if answer.startswith("not installed") else found
-        print(f"{suffix:6} {name:18} {seconds:8.1f} {rate:6.0f} {peak_mb:8.0f}  {words}", flush=True)
+        rates = f"{size / used.seconds:6.0f} {size / used.cpu_seconds:8.0f}"
+        print(f"{suffix:6} {name:18} {used.seconds:8.1f} {rates} {used.peak_mb:8.0f}  {words}", flush=True)
     good.unlink()
     faulty.unlink()
 
 
-def measured(mode: str, path: Path, lines: dict[str, int]) -> tuple[float, float, str]:
-    """Seconds, peak resident MB and last line of `benchmarks.check_readers` in a process of its own."""
+@dataclass(frozen=True)
+class Used:
+    seconds: float
+    cpu_seconds: float
+    peak_mb: float
+
+
+def measured(mode: str, path: Path, lines: dict[str, int]) -> tuple[Used, str]:
+    """What it took, imports included, and the last line of `benchmarks.check_readers` in a process of its own."""
     command = [sys.executable, "-m", "benchmarks.check_readers", mode, str(path), json.dumps(lines)]
     started = time.perf_counter()
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as child:
         answer = (child.stdout.read() if child.stdout else b"").decode().strip().rpartition("\n")[2]
         _, status, usage = os.wait4(child.pid, 0)
         child.returncode = os.waitstatus_to_exitcode(status)
-    return time.perf_counter() - started, usage.ru_maxrss / 1024, answer or "no answer"
+    used = Used(time.perf_counter() - started, usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1024)
+    return used, answer or "no answer"
 
 
 if __name__ == "__main__":
