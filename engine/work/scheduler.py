@@ -31,7 +31,7 @@ log = structlog.get_logger()
 KEEP_S = 7 * 86400.0
 """How long a model whose push was refused waits for somebody."""
 STALL_S = 1800.0
-"""How long a child may say nothing at all before its run is given up."""
+"""How long a training may say nothing before its run is given up; while it loads or measures, four times as long."""
 LINGER_S = 60.0
 """How long a child may still run after its last word before it is stopped."""
 
@@ -151,9 +151,10 @@ class Scheduler:
         """A child that hangs would keep its place for ever: its run fails, and what lingers is stopped."""
         if is_heard or tried.handle not in self._heard:
             self._heard[tried.handle] = now
-        if run.status.is_over or now < self._heard[tried.handle] + self.stall_s:
+        most_s = self.stall_s * (1 if run.progress.phase == "training" else 4)
+        if run.status.is_over or now < self._heard[tried.handle] + most_s:
             return run
-        reason = f"{life.WORK[tried.kind]} said nothing for {self.stall_s / 60:.0f} minutes, so it was stopped."
+        reason = f"{life.WORK[tried.kind]} said nothing for {most_s / 60:.0f} minutes, so it was stopped."
         return await self.database.write(fail, run.id, reason, now)
 
     async def _pass_on(self, run: Run, tried: Tried, now: float) -> None:

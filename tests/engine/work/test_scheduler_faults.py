@@ -106,7 +106,7 @@ async def test_a_child_that_cannot_be_started_fails_the_run_and_frees_its_place(
 
 async def test_a_child_that_hangs_fails_its_run_and_is_stopped(house: House) -> None:
     await house.until_training()
-    house.child("train-1").say("step", step=3, steps=60, loss=1.0)
+    house.child("train-1").say("phase", phase="training")
     await house.tick()
     house.now += 1790
     assert (await house.tick()).status is Status.running
