@@ -24,8 +24,6 @@ from engine.refusal import Refusal
 
 EMPTY = (".gitattributes",)
 """What the Hub itself puts into a new repo."""
-MAKING, TAKEN = "making its repo", "finding another name"
-"""Phases, as people read them; the events of a run that tell them are also how it knows its repo again."""
 NOTE = """---
 tags: [threadtune]
 ---
@@ -165,7 +163,8 @@ def claim(pushing: Pushing, wish: str, is_exact: bool) -> tuple[str, ModelInfo]:
 
 def claim_one(pushing: Pushing, repo: str, is_ours: bool) -> ModelInfo | None:
     """What the repo holds, if it could be made now or was made by this run before; None where it is somebody else's."""
-    pushing.log.write("phase", phase=MAKING, repo=repo)  # before it is asked for: the answer may get lost
+    # Told before it is asked for, since the answer may get lost. A later version has to read `claim` as well.
+    pushing.log.write("phase", phase="making its repo", claim="asked", repo=repo)
     asked = []
 
     def ask() -> bool:
@@ -178,7 +177,7 @@ def claim_one(pushing: Pushing, repo: str, is_ours: bool) -> ModelInfo | None:
         if is_new or is_untouched(head) or has_our_commit(pushing, repo):
             check_visibility(pushing, repo, head)
             return head
-    pushing.log.write("phase", phase=TAKEN, repo=repo)
+    pushing.log.write("phase", phase="finding another name", claim="taken", repo=repo)
     return None
 
 
@@ -187,8 +186,8 @@ def announced(pushing: Pushing, wish: str, is_exact: bool) -> list[str]:
     kept: dict[str, bool] = {}
     for path in sorted(pushing.folder.attempts.glob("*/events.jsonl")):
         for event in read_events(path):
-            if event.data.get("phase") in (MAKING, TAKEN):
-                kept[str(event.data["repo"])] = event.data["phase"] == MAKING
+            if event.data.get("claim") in ("asked", "taken"):
+                kept[str(event.data["repo"])] = event.data["claim"] == "asked"
     wished = {wish} if is_exact else {wish, *names.candidates(wish)}
     return [repo for repo, is_kept in kept.items() if is_kept and repo in wished]
 

@@ -70,6 +70,13 @@ def test_a_run_that_begins_twice_has_one_repo(run: RunFolder, twin: Twin, api: H
     assert len(api.list_repo_commits(REPO)) == 2
 
 
+def test_a_run_knows_its_repo_again_when_it_is_pushed_by_a_later_version(run: RunFolder, api: HfApi) -> None:
+    """What the events say to people may change; what they say to the bot stays."""
+    begin(run)
+    (asked,) = (event.data for event in events_of(run, "fetch-1") if event.data.get("claim"))
+    assert (asked["claim"], asked["repo"]) == ("asked", REPO)
+
+
 def test_a_name_that_is_taken_is_said_at_the_beginning_and_left_alone(run: RunFolder, api: HfApi) -> None:
     api.create_repo(REPO)
     before = api.model_info(REPO).sha
