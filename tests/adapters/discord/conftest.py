@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
+import discord
 import pytest
 from pydantic import SecretStr
 
@@ -10,6 +11,7 @@ from adapters.chat.discord import connect
 from adapters.chat.discord.chat import Discord
 from adapters.chat.discord.kept import Kept
 from adapters.chat.discord.settings import DiscordSettings
+from bot.chat import Incoming
 from tests.twins.discord import TOKEN, Wire
 from tests.twins.discord_world import World
 
@@ -41,3 +43,17 @@ async def make(world: World, tmp_path: Path) -> AsyncIterator[Make]:
     for chat in made:
         await chat.close()
         chat.kept.close()
+
+
+async def ignore(incoming: Incoming) -> None:
+    """Takes everything, and does nothing."""
+
+
+def deny(world: World, permission: str) -> None:
+    """In the channel `general`, for everybody who is no administrator; the bot's own roles are taken away."""
+    world.backend.guilds[world.guild.id].members[world.backend.bot_user.id].role_ids.clear()
+    overwrite = discord.PermissionOverwrite(**{permission: False})
+    everyone = {world.guild.default_role: overwrite}
+    closed = world.guild.create_text_channel("closed", overwrites=everyone)  # type: ignore[arg-type]  # a dict of one kind of key
+    channels = world.backend.channels
+    channels[world.general.id].overwrites = channels[closed.id].overwrites
