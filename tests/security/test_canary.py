@@ -43,13 +43,14 @@ def test_the_sweep_finds_a_planted_canary_in_every_encoding_and_place(tmp_path: 
 
 def test_the_sweep_finds_a_canary_in_a_process_and_in_a_name(tmp_path: Path) -> None:
     child = subprocess.Popen(
-        [sys.executable, "-c", "input()"],
+        [sys.executable, "-c", "print('here', flush=True); input()"],
         stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
         env={"WORD": f"x{CANARY}x", "PATH": os.environ["PATH"]},
     )
     try:
-        found = sweep(CANARY, {"processes": processes([child.pid])})
-        assert f"processes: {child.pid} environ (plain)" in found
+        assert child.stdout and child.stdout.readline()  # until then it may still be on its way into the new program
+        assert f"processes: {child.pid} environ (plain)" in sweep(CANARY, {"processes": processes([child.pid])})
     finally:
         child.communicate(b"\n")
     (tmp_path / CANARY).touch()
