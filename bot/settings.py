@@ -40,6 +40,12 @@ class Settings(BaseSettings):
     )
     hf_private: bool = Field(True, description="Whether the repos of models are private.")
     max_upload_mb: int = Field(2000, description="Largest file that is taken, in megabytes.")
+    may_start: str = Field(
+        "", description="Ids of the people and groups who may start runs, with commas; empty is everybody."
+    )
+    may_end_others: str = Field(
+        "", description="Ids of the people and groups who may end others' runs, with commas; empty is everybody."
+    )
     max_open_runs: int = Field(10, description="Runs that one person may have open at once; 0 is any number.")
     keep_days: int = Field(7, description="Days that a model waits here after its push was refused.")
     allow_local_models: bool = Field(

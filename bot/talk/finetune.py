@@ -11,6 +11,7 @@ from bot import children, store
 from bot.chat import Incoming
 from bot.store import Draft, ThreadFile
 from bot.talk import destination, uploads
+from bot.talk.access import check_may_start
 from bot.talk.commands import Plan
 from bot.talk.context import Context
 from bot.wording import help as help_words
@@ -110,6 +111,7 @@ def _spec(
 
 async def start(context: Context, incoming: Incoming, draft_id: str) -> None:
     """Queue the run of a draft. A second press finds the draft taken and changes nothing."""
+    await check_may_start(context, incoming.person)
     if not await context.database.write(_start, context, incoming, draft_id):
         await context.say(incoming.place, help_words.not_mine(f"{incoming.key}/answer"))
 

@@ -9,6 +9,7 @@ import engine.store
 from bot import store
 from bot.chat import Incoming
 from bot.talk import destination, runs
+from bot.talk.access import check_may_start
 from bot.talk.commands import Plan, Push, Resume, Retry
 from bot.talk.context import Context
 from bot.talk.finetune import check_limit
@@ -53,6 +54,7 @@ async def push(context: Context, incoming: Incoming, request: Push) -> None:
             "No Hub token and namespace are set, so the model stays on this server: set HF_TOKEN, HF_NAMESPACE."
         )
     if run.held_at and not run.status.is_over:
+        await check_may_start(context, incoming.person)
         await context.database.write(engine.store.wake, run.id)
         await context.say(incoming.place, words.pushing_again(f"{incoming.key}/answer", run))
     elif not run.status.is_over:
@@ -85,6 +87,7 @@ def _anew(run: Run, spec: JobSpec) -> Run:
 
 
 async def _queue(context: Context, incoming: Incoming, new: Run) -> None:
+    await check_may_start(context, incoming.person)
     await context.database.write(_store, context, incoming, new)
 
 

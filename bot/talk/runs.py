@@ -7,6 +7,7 @@ import engine.store
 from bot import store
 from bot.chat import Incoming
 from bot.redact import redactor
+from bot.talk.access import check_may_end
 from bot.talk.commands import Cancel, Logs, Show
 from bot.talk.context import Context
 from bot.wording import run as words
@@ -29,6 +30,7 @@ async def show(context: Context, incoming: Incoming, request: Show) -> None:
 async def cancel(context: Context, incoming: Incoming, request: Cancel) -> None:
     if run := await find(context, incoming, request.run):
         if not run.status.is_over:
+            await check_may_end(context, incoming.person, run)
             await context.database.write(engine.store.ask_cancel, run.id, request.wants_save)
         await context.say(incoming.place, words.cancelling(f"{incoming.key}/answer", run))
 

@@ -6,10 +6,8 @@ from engine.work.training.task import Task, Work
 
 
 def prepare(task: Task) -> Work:
-    """The reference is the base itself, so no second model is held.
-
-    Its log-probabilities are computed once before the training where most rows will be seen, otherwise
-    batch by batch with the lora off.
+    """The reference is the base itself, so no second model is held; its log-probabilities are computed once where
+    most rows will be seen, otherwise batch by batch with the lora off.
     """
     from transformers import set_seed
     from trl import DPOConfig, DPOTrainer

@@ -152,6 +152,16 @@ async def test_a_bad_file_gets_one_clear_answer(chosen: Settings, name: str, con
         assert "ready for" in (await room.drops("facts.csv", FACTS)).title
 
 
+async def test_who_may_not_start_is_told_so_and_the_draft_stays(chosen: Settings) -> None:
+    async with house(chosen.model_copy(update={"may_start": "somebody-else"})) as room:
+        await room.drops("facts.csv", FACTS)
+        plan = await room.plans(f"sft {FAST}")
+        key = room.presses(plan, "Start")
+        assert "MAY_START" in (await room.sees(lambda message: message.key == f"{key}/answer")).text
+        assert (await room.sees(lambda message: message.key == plan.key)).buttons
+        assert "no runs yet" in (await room.answered("list")).text.lower()
+
+
 async def test_an_example_can_be_used_where_it_is_shown(chosen: Settings) -> None:
     async with house(chosen) as room:
         shown = await room.answered("example dpo")
