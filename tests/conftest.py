@@ -18,8 +18,8 @@ for name in ("HF_TOKEN", "HF_ENDPOINT", "HF_NAMESPACE", "DATA", "CACHE"):
 
 
 @pytest.fixture(scope="session")
-def postgres_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Postgres]:
-    with postgres(tmp_path_factory.mktemp("postgres") / "server") as server:
+def postgres_server() -> Iterator[Postgres]:
+    with postgres() as server:
         yield server
 
 

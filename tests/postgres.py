@@ -6,6 +6,7 @@ import shutil
 import signal
 import socket
 import subprocess
+import tempfile
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -13,6 +14,7 @@ from pathlib import Path
 import pytest
 
 START_S = 30.0
+NOBODY = 65534
 
 
 def binaries() -> Path | None:
@@ -61,7 +63,11 @@ class Postgres:
 
 
 def as_nobody(command: Sequence[str]) -> list[str]:
-    return ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", *command] if os.getuid() == 0 else [*command]
+    return (
+        ["setpriv", f"--reuid={NOBODY}", f"--regid={NOBODY}", "--clear-groups", *command]
+        if os.getuid() == 0
+        else [*command]
+    )
 
 
 def free_port() -> int:
@@ -80,21 +86,23 @@ def answers(port: int) -> bool:
 
 
 @contextlib.contextmanager
-def postgres(folder: Path) -> Iterator[Postgres]:
-    """A server with an empty database while the block runs; skips the test by name where there is none."""
+def postgres() -> Iterator[Postgres]:
+    """A server with an empty database while the block runs; skips the test by name where there is none.
+
+    Its folder is not among pytest's own, which another session of tests may close to `nobody` at any time.
+    """
     found = binaries()
     if found is None or (os.getuid() == 0 and not shutil.which("setpriv")):
         pytest.skip("PostgreSQL is not installed (pg_config, initdb, postgres; setpriv for root)")
-    folder.mkdir(parents=True, exist_ok=True)
-    if os.getuid() == 0:
-        for parent in (folder, *folder.parents[:-2]):
-            parent.chmod(parent.stat().st_mode | 0o055)
-        os.chown(folder, 65534, 65534)
-    made = ["-D", str(folder / "data"), "-A", "trust", "-U", "nobody", "--no-sync", "-E", "UTF8", "--locale=C"]
-    subprocess.run(as_nobody([str(found / "initdb"), *made]), check=True, capture_output=True, cwd=folder)
-    server = Postgres(folder, found)
-    server.start()
-    try:
-        yield server
-    finally:
-        server.stop()
+    with tempfile.TemporaryDirectory(prefix="postgres-", ignore_cleanup_errors=True) as place:
+        folder = Path(place)
+        if os.getuid() == 0:
+            os.chown(folder, NOBODY, NOBODY)
+        made = ["-D", str(folder / "data"), "-A", "trust", "-U", "nobody", "--no-sync", "-E", "UTF8", "--locale=C"]
+        subprocess.run(as_nobody([str(found / "initdb"), *made]), check=True, capture_output=True, cwd=folder)
+        server = Postgres(folder, found)
+        server.start()
+        try:
+            yield server
+        finally:
+            server.stop()

@@ -60,6 +60,7 @@ class Instance:
         self.outbox = Outbox(self.database, chat, self._now)
         self.scheduler = Scheduler(self.database, children, children, folder / "runs", lambda _run, _folder: None)
         self.has_begun = False
+        self.was_away = False
 
     def _now(self) -> float:
         return self.world.now
@@ -85,13 +86,20 @@ class Instance:
             await self._answer(incoming)
         since = int(await self.database.read(conversation.cursor, "sim") or 0)
         self.chat.at = since if self.world.has.backfill else len(self.world.happened)
-        for incoming in self.world.happened[self.chat.at :]:
+        await self.catch_up()
+
+    async def catch_up(self) -> None:
+        """The platform's history since the cursor, after a start and after a lost connection."""
+        self.was_away = False
+        for incoming in self.world.happened[self.chat.at :] if self.world.has.backfill else []:
             await self.handle(incoming)
 
     async def turn(self, arrived: list[Incoming]) -> None:
         """What its ticks do within a few seconds."""
         if not self.has_begun:
             await self.begin()
+        elif self.was_away:
+            await self.catch_up()
         for incoming in arrived:
             await self.handle(incoming)
         await self.database.write(conversation.save_cursor, "sim", self.chat.cursor())
@@ -135,7 +143,7 @@ async def _storm_and_calm(world: World, engine: sa.Engine, children: Children, f
                 paused[place] = turn + world.rng.randrange(2, 12)
         awake = [place for place in alive if paused.get(place, turn) <= turn]
         for place in awake:
-            paused.pop(place, None)
+            alive[place].was_away |= paused.pop(place, None) is not None
         _elect(world, alive, awake)
         # One that stands by does nothing; one that was replaced does not know it yet.
         actors = [p for p in awake if not world.has.lease or alive[p].has_begun or alive[p].number == world.owner]
