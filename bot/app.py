@@ -19,7 +19,7 @@ from bot.migrate import upgrade
 from bot.outbox import Outbox
 from bot.redact import redactor, secrets_of
 from bot.settings import Settings
-from bot.talk import commands, leftovers, progress
+from bot.talk import commands, progress
 from bot.talk.answer import answer
 from bot.talk.context import Context
 from bot.web import Health, serve_web
@@ -104,7 +104,7 @@ class App:
         await progress.tick(self.context)
 
     async def _tidy(self) -> None:
-        await leftovers.tick(self.context)
+        await progress.release_leftovers(self.context)
 
     async def _save_cursor(self) -> None:
         await self.database.write(store.save_cursor, self.settings.chat, self.chat.cursor())

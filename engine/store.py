@@ -5,7 +5,8 @@ Specs and runs are JSON of their dataclasses; what is searched for has a column 
 """
 
 import json
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import msgspec
@@ -28,7 +29,7 @@ from sqlalchemy import (
     update,
 )
 
-from engine import life, queue
+from engine import life
 from engine.events import Event
 from engine.executor import Handle
 from engine.jobs import Attempt, JobSpec, Run, Status
@@ -172,7 +173,7 @@ def in_turn(db: Connection) -> list[Run]:
     """The open runs, those that wait in the order in which they may start."""
     opened = open_runs(db)
     requesters = {run.spec.requester for run in opened if run.status is Status.queued}
-    return queue.in_turn(opened, {name: _last_started(db, name) for name in requesters})
+    return turns(opened, {name: _last_started(db, name) for name in requesters})
 
 
 def _last_started(db: Connection, requester: str) -> float:
@@ -250,6 +251,23 @@ def events(db: Connection, run_id: str, attempt: str) -> list[Event]:
     same = (events_table.c.run == int(run_id)) & (events_table.c.attempt == attempt)
     lines = db.execute(select(events_table.c.line).where(same).order_by(events_table.c.seq)).scalars()
     return [Event.from_line(line) for line in lines]
+
+
+def turns(runs: Sequence[Run], last_started: Mapping[str, float]) -> list[Run]:
+    """Open runs as they are to be attended: those that have begun, then the queue.
+
+    A queued run's turn is how many of its requester's runs are at work or before it. Of equal turns, the one comes
+    first whose requester's latest run began longest ago (`last_started`, in seconds since 1970), then the older one.
+    """
+    begun = [run for run in runs if run.status is not Status.queued]
+    ahead = Counter(run.spec.requester for run in begun if run.status is Status.running)
+    waiting = []
+    for run in runs:
+        if run.status is Status.queued:
+            who = run.spec.requester
+            waiting.append((ahead[who], last_started.get(who, 0.0), int(run.id), run))
+            ahead[who] += 1
+    return begun + [run for *_, run in sorted(waiting, key=lambda turn: turn[:3])]
 
 
 def is_run_id(text: str) -> bool:

@@ -1,18 +1,22 @@
-"""Keeps one living message for each run, posts one message at its end, and a card in the team's channel."""
+"""Keeps one living message for each run, posts one at its end and a card for the team, and clears up after it."""
 
+import asyncio
 from pathlib import Path
 
 from sqlalchemy import Connection
 
 import engine.store
-from bot import store
+from bot import children, store
 from bot.chat import Place
 from bot.store import Watch
 from bot.talk.context import Context
 from bot.wording import run as words
 from engine import fault
-from engine.folder import RunFolder
+from engine.folder import CLAIM, RunFolder
 from engine.jobs import Run
+from engine.refusal import Refusal
+
+RELEASE_S = 60.0
 
 
 async def tick(context: Context) -> None:
@@ -45,3 +49,26 @@ def plot(folder: Path) -> Path | None:
     trained = RunFolder(folder).finished("train")
     picture = trained.folder / "loss.png" if trained else None
     return picture if picture and picture.exists() else None
+
+
+async def release_leftovers(context: Context) -> None:
+    """Remove the empty repos of runs that came to nothing; what fails is tried again at the next tick."""
+    if not context.settings.can_push:
+        return
+    for folder in await asyncio.to_thread(_claimed, context.settings.runs):
+        run = await context.database.read(engine.store.run, folder.name)
+        if run is not None and run.status.is_over:
+            await _release(context, folder)
+
+
+def _claimed(runs: Path) -> list[Path]:
+    """The folders of the runs for which a repo was made that has no model yet."""
+    return sorted(path.parent for path in runs.glob(f"*/{CLAIM}"))
+
+
+async def _release(context: Context, folder: Path) -> None:
+    environment = context.settings.hub_environment()
+    try:
+        await children.ask("release", str(folder), timeout_s=RELEASE_S, environment=environment)
+    except Refusal:
+        return  # it is in the log, and the next tick asks again

@@ -8,7 +8,7 @@ import pytest
 from pydantic import SecretStr
 
 from bot.settings import Settings
-from bot.talk import destination, leftovers
+from bot.talk import destination, progress
 from bot.talk.commands import Plan
 from bot.talk.context import Context
 from engine.database import Database
@@ -93,5 +93,5 @@ async def test_a_hub_that_is_away_is_a_doubt_and_no_refusal(context: Context, tw
 
 async def test_without_a_token_nobody_is_asked(context: Context, twin: Twin) -> None:
     assert await destination.check(changed(context, hf_token=SecretStr("")), Target()) == ""
-    await leftovers.tick(changed(context, hf_token=SecretStr("")))
+    await progress.release_leftovers(changed(context, hf_token=SecretStr("")))
     assert twin.seen == []

@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 from engine.jobs import JobSpec, Model, Run, Source, Status
-from engine.queue import in_turn
+from engine.store import turns
 
 SPEC = JobSpec("sft", Model("some/model"), Source("rows.csv", "0" * 64, {"text": "text"}))
 
@@ -13,7 +13,7 @@ def queue(*requesters: str) -> list[Run]:
 
 
 def order(runs: list[Run], since: dict[str, float] | None = None) -> str:
-    return " ".join(run.id for run in in_turn(runs, since or {}))
+    return " ".join(run.id for run in turns(runs, since or {}))
 
 
 def test_one_persons_runs_keep_their_order() -> None:
