@@ -7,6 +7,7 @@ from typing import Any, Protocol
 import aiohttp
 from slack_sdk.errors import SlackApiError
 from slack_sdk.web.async_client import AsyncWebClient
+from slack_sdk.web.async_slack_response import AsyncSlackResponse
 
 from adapters.chat.slack.pace import Pace
 from adapters.chat.slack.settings import SlackSettings
@@ -33,6 +34,7 @@ NO_LONGER_OURS = {"account_inactive", "invalid_auth", "not_authed", "token_expir
 AGAIN = {"fatal_error", "internal_error", "request_timeout", "service_unavailable"}
 RETRY_S = 5.0
 BROKEN_S = 60.0
+SETTLE_S = 3.0
 
 
 class Refused(Exception):
@@ -52,10 +54,12 @@ class Api:
 
     def __init__(self, settings: SlackSettings) -> None:
         self.token = settings.bot_token.get_secret_value()
-        self.client = AsyncWebClient(token=self.token, base_url=settings.api_url, timeout=30)
+        # Its own retries would post twice where only the answer was lost.
+        self.client = AsyncWebClient(token=self.token, base_url=settings.api_url, timeout=30, retry_handlers=[])
         self.pace = Pace()
         self.broken = ""
         self.is_broken = asyncio.Event()
+        self.begun: set[asyncio.Task[AsyncSlackResponse]] = set()
 
     async def call(self, method: str, **arguments: Any) -> dict[str, Any]:
         """Slack's answer. Raises Gone, Denied, TryLater, or Refused with Slack's own word.
@@ -66,16 +70,35 @@ class Api:
         self.pace.take(method, channel)
         form = {name: _text(value) for name, value in arguments.items() if value is not None}
         try:
-            answer = await self.client.api_call(method, data=form)
+            answer = await asyncio.shield(self._begun(method, form))
         except SlackApiError as error:
             raise self._in_our_words(method, channel, error) from None
         except (aiohttp.ClientError, TimeoutError, OSError):
             raise TryLater(RETRY_S) from None
         return answer.data if isinstance(answer.data, dict) else {}
 
+    def _begun(self, method: str, form: dict[str, str]) -> asyncio.Task[AsyncSlackResponse]:
+        """A call that is not cut off where its caller is: Slack may have done it already, and its connection is to
+        be closed in order."""
+        task = asyncio.ensure_future(self.client.api_call(method, data=form))
+        self.begun.add(task)
+        task.add_done_callback(self._ended)
+        return task
+
+    def _ended(self, task: asyncio.Task[AsyncSlackResponse]) -> None:
+        self.begun.discard(task)
+        if not task.cancelled():
+            task.exception()
+
+    async def settled(self) -> None:
+        """Wait for the calls that are under way, for a moment."""
+        if self.begun:
+            await asyncio.wait(self.begun, timeout=SETTLE_S)
+
     def _in_our_words(self, method: str, channel: str, failure: SlackApiError) -> Exception:
         response: Any = failure.response
-        status, error = getattr(response, "status_code", 0), str(response.get("error", ""))
+        told = response.data if isinstance(getattr(response, "data", None), dict) else {}
+        status, error = getattr(response, "status_code", 0), str(told.get("error", ""))
         if status == 429 or error in ("ratelimited", "rate_limited"):
             wait = float(getattr(response, "headers", {}).get("Retry-After", RETRY_S))
             self.pace.closed(method, channel, wait)
@@ -87,7 +110,7 @@ class Api:
         if error in GONE:
             return Gone(f"{channel}: {error}")
         if error == "missing_scope":
-            return Denied(str(response.get("needed", error)))
+            return Denied(str(told.get("needed", error)))
         if status >= 500 or error in AGAIN:
             return TryLater(RETRY_S)
         return Refused(error or str(failure))

@@ -87,7 +87,7 @@ def _pieces(text: str) -> Iterable[Block]:
 
 def _facts(fields: tuple[tuple[str, str], ...]) -> Iterable[Block]:
     for name, value in fields:
-        facts = [_run(cut(clean(name), MAX_LABEL), bold=True), _run("  " + cut(clean(value), 500))]
+        facts = [_run(cut(clean(name), MAX_LABEL) or "–", bold=True), _run("  " + cut(clean(value), 500))]
         yield {"type": "rich_text_section", "elements": facts}
 
 

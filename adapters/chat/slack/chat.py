@@ -47,9 +47,12 @@ class SlackChat:
         async def missed() -> None:
             await catch_up(self.api, self.stands, receiver.message)
 
-        async with serving(self.settings, self.api, receiver.answer, missed):
-            await missed()
-            await self.api.is_broken.wait()
+        try:
+            async with serving(self.settings, self.api, me, receiver.answer, missed):
+                await missed()
+                await self.api.is_broken.wait()
+        finally:
+            await self.api.settled()
         raise Refusal(f"Slack no longer takes SLACK_BOT_TOKEN ({self.api.broken}).", "SLACK_BOT_TOKEN")
 
     def cursor(self) -> str:

@@ -15,10 +15,12 @@ import structlog
 from aiohttp import web
 from slack_bolt.adapter.socket_mode.aiohttp import AsyncSocketModeHandler
 from slack_bolt.async_app import AsyncApp
+from slack_bolt.authorization import AuthorizeResult
 from slack_bolt.response import BoltResponse
 from slack_sdk.errors import SlackApiError
 
 from adapters.chat.slack.api import Api
+from adapters.chat.slack.reading import Bot
 from adapters.chat.slack.settings import SlackSettings
 from bot.chat import TryLater
 from engine.refusal import Refusal
@@ -27,27 +29,44 @@ log = structlog.get_logger()
 PATH = "/slack/events"
 WATCH_S = 5.0
 OUTAGE_S = 30.0
+FINISH_S = 3.0
 Receive = Callable[[dict[str, Any]], Awaitable[dict[str, Any] | None]]
 
 
 @contextlib.asynccontextmanager
 async def serving(
-    settings: SlackSettings, api: Api, receive: Receive, missed: Callable[[], Awaitable[None]]
+    settings: SlackSettings, api: Api, me: Bot, receive: Receive, missed: Callable[[], Awaitable[None]]
 ) -> AsyncIterator[None]:
     """Deliver to `receive` while the block runs; its answer is what Slack is told. `missed` is awaited after an
     outage in which Slack may have given up delivering. Raises Refusal when Slack does not take the app token."""
-    app = _app(settings, api, receive)
+    busy: set[asyncio.Task[Any]] = set()
+    app = _app(settings, api, me, receive, busy)
     async with _socket(app, settings, api, missed) if settings.is_socket else _http(app, settings):
-        yield
+        try:
+            yield
+        finally:
+            if busy:
+                await asyncio.wait(busy, timeout=FINISH_S)
 
 
-def _app(settings: SlackSettings, api: Api, receive: Receive) -> AsyncApp:
+def _app(settings: SlackSettings, api: Api, me: Bot, receive: Receive, busy: set[asyncio.Task[Any]]) -> AsyncApp:
     logging.getLogger("slack_bolt").setLevel(logging.WARNING)
     secret = settings.signing_secret.get_secret_value() or None
-    app = AsyncApp(client=api.client, signing_secret=secret)
+
+    async def authorize() -> AuthorizeResult:
+        """One workspace, known already: Bolt need not ask Slack again."""
+        return AuthorizeResult(
+            enterprise_id=None, team_id=me.team, bot_user_id=me.user, bot_id=me.id, bot_token=api.token
+        )
+
+    app = AsyncApp(client=api.client, signing_secret=secret, authorize=authorize)
 
     @app.middleware
     async def take(body: dict[str, Any]) -> BoltResponse:
+        task = asyncio.current_task()
+        if task:
+            busy.add(task)
+            task.add_done_callback(busy.discard)
         answer = await receive(body)
         return BoltResponse(status=200, body=answer if answer is not None else "")
 

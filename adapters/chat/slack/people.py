@@ -34,7 +34,9 @@ class People:
                 if not self.api.broken:
                     raise
                 raise Refusal(f"Slack does not take SLACK_BOT_TOKEN ({self.api.broken}).", "SLACK_BOT_TOKEN") from None
-            self.bot = Bot(answer["team_id"], answer["user_id"], answer.get("user", "threadtune"))
+            self.bot = Bot(
+                answer["team_id"], answer["user_id"], answer.get("user", "threadtune"), answer.get("bot_id", "")
+            )
         return self.bot
 
     async def person(self, user: str, name: str = "") -> Person:

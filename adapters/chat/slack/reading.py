@@ -23,6 +23,7 @@ class Bot:
     team: str
     user: str
     name: str
+    id: str = ""
 
 
 @dataclass(frozen=True)
