@@ -169,10 +169,10 @@ def _missed(world: World) -> list[Incoming]:
 
 
 def _elect(world: World, alive: dict[int, Instance], awake: list[int]) -> None:
-    """The owner is whoever is awake; a paused or dead one is replaced, and finds itself fenced."""
-    numbers = [alive[place].number for place in awake]
-    if numbers and world.owner not in numbers:
-        world.owner = numbers[0]
+    """A paused or dead owner is replaced by one that stands by; it finds itself fenced, and only a restart helps it."""
+    fresh = [alive[place].number for place in awake if not alive[place].has_begun]
+    if fresh and world.owner not in [alive[place].number for place in awake]:
+        world.owner = fresh[0]
 
 
 async def _survive(instance: Instance, arrived: list[Incoming]) -> bool:
