@@ -1,0 +1,187 @@
+"""What Slack delivers: events again and again, forged requests, slash commands, forms, buttons."""
+
+import asyncio
+import time
+
+import pytest
+from pydantic import SecretStr
+
+from adapters.chat.slack.chat import SlackChat
+from bot.chat import (
+    Button,
+    Command,
+    Gone,
+    Message,
+    MessageId,
+    Place,
+    Press,
+    Upload,
+)
+from engine.refusal import Refusal
+from tests.adapters.slack import lines
+from tests.adapters.slack.ears import ears
+from tests.contract.chat import eventually
+from tests.twins.slack.delivery import encoded
+from tests.twins.slack.hands import Hands
+from tests.twins.slack.server import Twin
+
+pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+"""For the connections that conftest tells of."""
+
+
+# ---- what is delivered
+
+
+async def test_bots_are_not_listened_to(there: Twin, hands: Hands) -> None:
+    async with ears(lines.chat(there)) as those:
+        hands.says("U0BOT", "C1", "<@U0BOT> help", bot_id="B0BOT")
+        hands.says("U9", "C1", "<@U0BOT> help", bot_id="B9")
+        hands.says("U1", "C1", "nothing for the bot")
+        hands.says("U1", "C1", "<@U0BOT> list")
+        assert [incoming.what for incoming in await those.hears(1)] == [Command("list")]
+
+
+@pytest.mark.parametrize("line", lines.LINES)
+async def test_what_could_not_be_stored_is_delivered_again(there: Twin, hands: Hands, line: str) -> None:
+    there.delivery.ladder_s = 0.0
+    chat = lines.chat(there, line)
+    async with ears(chat) as those:
+        await asyncio.sleep(0.1)
+        those.failures = 1
+        hands.says("U1", "D1", "list")
+        assert len(await those.hears(1)) == 1
+
+
+async def test_a_lost_acknowledgement_stores_nothing_twice(there: Twin, hands: Hands) -> None:
+    there.delivery.lost_acks, there.delivery.ladder_s = 2, 0.0
+    async with ears(lines.chat(there)) as those:
+        hands.says("U1", "D1", "list")
+        await eventually(lambda: len(there.delivery.told) == 1)
+        assert len(those.heard) == 1 and len(there.delivery.tries) == 3
+
+
+async def test_a_renewed_connection_loses_nothing(there: Twin, hands: Hands) -> None:
+    async with ears(lines.chat(there)) as those:
+        await eventually(lambda: bool(there.delivery.sockets))
+        await there.delivery.disconnect()
+        hands.says("U1", "D1", "list")
+        await those.hears(1)
+
+
+async def test_a_request_that_is_forged_or_old_is_turned_away(there: Twin, hands: Hands) -> None:
+    body, kind = encoded({"type": "event_callback", "event": {"type": "message", "channel": "C1", "ts": "1.1"}})
+    async with ears(lines.chat(there, "http")) as those:
+        hands.says("U1", "D1", "list")
+        await those.hears(1)
+        assert await there.delivery.request(body, kind, {}, at=time.time() - 400) is None
+        there.at.signing_secret = "another"
+        assert await there.delivery.request(body, kind, {}) is None
+
+
+async def test_a_token_that_slack_does_not_take_ends_the_bot_with_a_sentence(there: Twin) -> None:
+    for name, setting in (("bot_token", "SLACK_BOT_TOKEN"), ("app_token", "SLACK_APP_TOKEN")):
+        wrong = lines.settings(there, "socket").model_copy(update={name: SecretStr("xoxb-wrong")})
+        with pytest.raises(Refusal, match=setting):
+            await SlackChat(wrong).listen(lambda _: asyncio.sleep(0), "")
+
+
+# ---- slash commands, forms, buttons
+
+
+async def test_a_slash_command_is_answered_to_who_typed_it(there: Twin, hands: Hands) -> None:
+    chat = lines.chat(there)
+    async with ears(chat) as those:
+        hands.slash("U1", "C1", "list")
+        (incoming,) = await those.hears(1)
+        await chat.post(incoming.place, Message("k", "no runs yet"))
+    assert [shown.text for shown in hands.sees("U1")] == ["no runs yet"]
+    assert hands.sees("U2") == []
+
+
+async def test_a_wrong_word_is_refused_in_the_acknowledgement(there: Twin, hands: Hands) -> None:
+    async with ears(lines.chat(there)) as those:
+        hands.slash("U1", "C1", "dop")
+        await eventually(lambda: any("Did you mean `dpo`?" in shown.text for shown in hands.sees("U1")))
+        assert those.heard == []
+
+
+async def opened(there: Twin) -> dict[str, object]:
+    await eventually(lambda: bool(there.at.views))
+    return dict(next(iter(there.at.views.values())))
+
+
+async def test_a_form_shows_its_errors_at_their_field_and_ends_in_the_same_words(there: Twin, hands: Hands) -> None:
+    hands.drops("U2", "C1", "pairs.csv", b"prompt,text,rejected_text\n")
+    file = next(iter(there.at.files))
+    chosen = {"file": {"selected_option": {"value": file}}}
+    async with ears(lines.chat(there)) as those:
+        await those.hears(1)
+        hands.slash("U1", "C1", "dpo valid=10%")
+        view = await opened(there)
+        hands.submits("U1", view, {**chosen, "epochs": {"value": "many"}})
+        await eventually(lambda: bool(there.at.form_errors))
+        assert list(there.at.form_errors[0]) == ["epochs"]
+        hands.submits("U1", view, {**chosen, "epochs": {"value": "2"}})
+        _, upload, command = await those.hears(3)
+    card = there.at.messages["C1"][-1]
+    assert card["text"].startswith("ann · dpo epochs=2 valid=10% · pairs.csv")
+    assert upload.place == command.place == Place(f"T1/C1/{card['ts']}")
+    assert (upload.what, command.what) == (Upload(file, "pairs.csv", 26), Command("dpo epochs=2 valid=10%"))
+
+
+async def test_a_form_says_how_to_invite_the_bot(there: Twin, hands: Hands) -> None:
+    there.at.keep("a.csv", b"text\n", "U1")
+    file = {"upload": {"files": [{"id": next(iter(there.at.files))}]}}
+    async with ears(lines.chat(there)):
+        hands.slash("U1", "C3", "sft")
+        hands.submits("U1", await opened(there), file)
+        await eventually(lambda: bool(there.at.form_errors))
+    assert "/invite @threadtune" in there.at.form_errors[0]["method"]
+
+
+async def test_the_shortcut_plans_on_the_messages_file_in_its_thread(there: Twin, hands: Hands) -> None:
+    ts = hands.drops("U2", "C1", "pairs.csv", b"prompt,text,rejected_text\n")
+    async with ears(lines.chat(there)) as those:
+        await those.hears(1)
+        hands.shortcut("U1", "C1", ts)
+        method = {"method": {"selected_option": {"value": "orpo"}}}
+        hands.submits("U1", await opened(there), method)
+        _, _, command = await those.hears(3)
+    assert command.what == Command("orpo") and command.place == Place(f"T1/C1/{ts}")
+
+
+async def test_a_private_answer_is_said_anew_when_it_changes(there: Twin, hands: Hands) -> None:
+    chat = lines.chat(there)
+    posted = await chat.post(Place("T1/C1/@U1"), Message("k", "old"))
+    await chat.edit(posted, Message("k", "new"))
+    assert [shown.text for shown in hands.sees("U1")] == ["old", "new"]
+
+
+async def test_a_channel_may_be_named_as_people_name_it(there: Twin) -> None:
+    posted = await lines.chat(there).post(Place("#team"), Message("k", "a card"))
+    assert posted.startswith("C2/")
+    with pytest.raises(Gone):
+        await lines.chat(there).post(Place("#nowhere"), Message("k", "a card"))
+    with pytest.raises(Gone):
+        await lines.chat(there).edit(MessageId("C1/1.1"), Message("k", "a card"))
+
+
+async def test_the_home_tab_and_the_first_words_in_a_channel(there: Twin, hands: Hands) -> None:
+    async with ears(lines.chat(there)) as those:
+        hands.opens_home("U1")
+        hands.invites("C3")
+        await eventually(lambda: "U1" in there.at.homes and bool(there.at.messages["C3"]))
+        assert those.heard == []
+    assert "/finetune example dpo" in hands.sees("U1")[0].all
+
+
+async def test_a_button_of_the_bot_is_a_press_in_its_thread(there: Twin, hands: Hands) -> None:
+    chat = lines.chat(there)
+    place = Place(f"T1/C1/{hands.says('U1', 'C1', 'a thread')}")
+    posted = await chat.post(place, Message("k", "Start it?", buttons=(Button("Start", "start:1"),)))
+    async with ears(chat) as those:
+        await eventually(lambda: bool(there.delivery.sockets))
+        hands.press_label("U2", hands.sees("U2")[0], "Start")
+        (incoming,) = await those.hears(1)
+    assert (incoming.what, incoming.place, incoming.person.name) == (Press("start:1"), place, "bob")
+    assert posted.startswith("C1/")
