@@ -12,7 +12,7 @@ pytestmark = pytest.mark.slow
 
 SEEDS = int(os.environ.get("SEEDS", "300"))
 KEPT = (49, 286, 289)
-"""Seeds that once broke something: in the code (49, a retry that was answered before a crash was done twice), or in what
+"""Seeds that once broke something: in the code (49, a retry answered before a crash was done twice), or in what
 surrounds it here (286, a paused bot did not ask for the history; 289, a replaced one led again without a restart)."""
 
 
