@@ -3,7 +3,7 @@
 import asyncio
 import hashlib
 import json
-import resource
+import re
 import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -174,8 +174,18 @@ def _record(chosen: Settings, console: Console, run: Run) -> dict[str, object]:
         "metrics": dict(run.result.metrics),
         "answers": answer_rows(run.result.answers),
         "seconds": round(run.ended_at - run.started_at, 1),
-        "bot_peak_rss_mb": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024, 1),
+        "bot_peak_rss_mb": _peak_rss_mb(),
     }
+
+
+def _peak_rss_mb() -> float:
+    """The most memory that the bot's process held; 0 where the system does not say.
+
+    Not from getrusage: its maximum is handed down from whoever started this process.
+    """
+    status = Path("/proc/self/status")
+    found = re.search(r"VmHWM:\s+(\d+)", status.read_text()) if status.exists() else None
+    return round(int(found[1]) / 1024, 1) if found else 0.0
 
 
 def _hashes(folder: Path) -> dict[str, str]:
