@@ -48,8 +48,8 @@ class Settings(BaseSettings):
     )
     max_open_runs: int = Field(10, description="Runs that one person may have open at once; 0 is any number.")
     keep_days: int = Field(7, description="Days that a model waits here after its push was refused.")
-    allow_local_models: bool = Field(
-        False, description="Whether model= may name a folder of this machine (console only)."
+    people_are_local: bool = Field(
+        False, description="Whether those who chat sit at this machine: they may name its folders and open its links."
     )
     http_host: str = Field("127.0.0.1", description="Address of /healthz, /readyz and /metrics.")
     http_port: int = Field(8080, description="Port of /healthz, /readyz and /metrics; 0 turns them off.")

@@ -22,8 +22,8 @@ class Context:
     """Namespaces of the Hub that we may push to, each with the time at which the Hub said so."""
 
     def shown(self, run: Run) -> Run:
-        """The run as the people of this chat may be told of it: a link to this machine opens on its console only."""
-        return run if self.settings.chat == "console" else for_readers_elsewhere(run)
+        """The run as the people of this chat may be told of it: a link to this machine opens for nobody elsewhere."""
+        return run if self.settings.people_are_local else for_readers_elsewhere(run)
 
     async def say(self, place: Place, message: Message) -> None:
         """Put a message on its way; the outbox carries it."""

@@ -76,7 +76,7 @@ def _besides(request: Plan) -> list[str]:
 def _model(context: Context, request: Plan) -> str:
     fallback = models.DEFAULT_MASKED if request.method == "mlm" else context.settings.default_model
     model = request.model or fallback or models.DEFAULT_CAUSAL
-    if _is_folder(model) and not context.settings.allow_local_models:
+    if _is_folder(model) and not context.settings.people_are_local:
         raise Refusal("A base model is named by its id on the Hub here, as in model=org/name.", "model")
     return model
 

@@ -67,7 +67,7 @@ def settings(screen: Screen, data: Path | None = None) -> Iterator[Settings]:
 
     `data` overrides the folder of everything but the base models and the local Hub.
     """
-    console = {"chat": "console", "team_channel": "team", "http_port": 0, "allow_local_models": True}
+    console = {"chat": "console", "team_channel": "team", "http_port": 0, "people_are_local": True}
     chosen = Settings().model_copy(update=console | ({"data": data} if data else {}))
     if chosen.can_push:
         screen.note(f"Models go to {chosen.hf_endpoint}, namespace {chosen.hf_namespace}.")
