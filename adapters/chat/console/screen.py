@@ -18,6 +18,7 @@ from rich.text import Text
 from bot.chat import Button, Message, Table
 
 WIDTH = 110
+LINE = 160
 NEWS_S = 10.0
 
 
@@ -43,7 +44,7 @@ class Screen:
         elif self.live and self.last == message_id:
             self.live.update(box, refresh=True)
         elif self.titles.get(message_id) != message.title or self._is_news_due():
-            self.console.print(_line(message), style="dim")
+            self.console.print(_line(message), style="dim", soft_wrap=True)
             self.told_at = time.monotonic()
         self.titles[message_id] = message.title
 
@@ -111,7 +112,9 @@ def _shown(character: str) -> str:
 
 def _line(message: Message) -> Text:
     facts = " · ".join(f"{name} {value}" for name, value in message.fields)
-    return clean(" — ".join(filter(None, (message.title or message.text, facts))))
+    line = clean(" — ".join(filter(None, (message.title or message.text, facts))))
+    line.truncate(LINE, overflow="ellipsis")
+    return line
 
 
 def _parts(message: Message) -> list[RenderableType | None]:
