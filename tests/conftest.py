@@ -38,7 +38,7 @@ def any_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     return str(request.getfixturevalue("postgres_url"))
 
 
-PEERS = {"Node": "node", "PostgreSQL": "pg_config", "Chromium": "chromium", "a GPU": "nvidia-smi"}
+PEERS = {"PostgreSQL": "pg_config"}
 """What some tests need besides Python, and a program that shows it is there."""
 
 
@@ -48,4 +48,4 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     for reason, count in sorted(reasons.items()):
         terminalreporter.write_line(f"NOT RUN ({count}): {reason.removeprefix('Skipped: ')}")
     missing = [name for name, program in PEERS.items() if shutil.which(program) is None]
-    terminalreporter.write_line(f"Not on this machine: {', '.join(missing) or 'nothing that a test needs'}.")
+    terminalreporter.write_line(f"Missing peers: {', '.join(missing) or 'none'}.")
