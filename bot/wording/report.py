@@ -56,8 +56,8 @@ def no_dataset(key: str, found: Report) -> Message:
 
 
 def compared(before: Report, now: Report) -> str:
-    """What changed since the file that was dropped here before; empty for a file of other columns."""
-    if not set(before.columns) & set(now.columns):
+    """What changed since the file that was dropped here before; empty for a file that is another one altogether."""
+    if before.file.partition(".")[0] != now.file.partition(".")[0] and set(before.columns) != set(now.columns):
         return ""
     was, is_ = (_number_of(report, "error") for report in (before, now))
     rows = now.rows - before.rows
@@ -102,7 +102,8 @@ def _verdict(found: Report, usable: Sequence[str]) -> str:
     faults = _number_of(found, "error")
     doubts = _number_of(found, "warning")
     if not usable:
-        return f"{_sum(faults, 'mistake')} to mend{_besides(doubts)}. Mend them and drop the file here again."
+        them = "it" if faults == 1 else "them"
+        return f"{_sum(faults, 'mistake')} to mend{_besides(doubts)}. Mend {them} and drop the file here again."
     if faults:
         return f"{_sum(faults, 'mistake')}: those rows are left out{_besides(doubts)}. The rest can be trained on."
     if doubts:
@@ -125,15 +126,15 @@ def _besides(doubts: int) -> str:
 
 
 def _facts(found: Report, usable: Sequence[str]) -> Iterable[tuple[str, str]]:
-    yield "Rows", f"{found.rows:,}"
     if found.columns:
+        yield "Rows", f"{found.rows:,}"
         yield "Columns", ", ".join(found.columns)
     yield "File", ", ".join(part for part in (size(found.bytes), found.format, found.encoding) if part)
     if found.type:
         yield "Type", found.type
     if usable:
         yield "Fits", ", ".join(usable)
-    else:
+    elif found.columns:
         yield "Nearest", _nearest(found)
 
 

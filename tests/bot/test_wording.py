@@ -182,7 +182,15 @@ def test_a_file_with_the_columns_of_no_method_gets_one_line() -> None:
 def test_a_file_dropped_again_is_compared_with_the_one_before() -> None:
     before = a_report((empty(2), empty(3)))
     assert report.compared(before, replace(a_report(), rows=42)) == "Beside pairs.csv: mistakes 2 → 0, 30 rows more."
-    assert report.compared(before, replace(a_report(), columns=("other",))) == ""
+    assert report.compared(before, replace(a_report(), file="other.csv", columns=("a", "b"))) == ""
+    assert report.compared(before, replace(a_report(), file="pairs.fixed.csv", columns=("a", "b"))) != ""
+
+
+def test_a_file_that_cannot_be_read_says_so_without_figures_of_rows() -> None:
+    empty_file = Issue("empty_file", "error", "The file is empty; upload one with rows in it.")
+    message = report.report("k", replace(a_report((empty_file,)), columns=(), rows=0), None)
+    assert [name for name, _ in message.fields] == ["File"]
+    assert "1 mistake to mend. Mend it" in message.text
 
 
 def test_what_does_not_fit_a_message_is_listed_in_full() -> None:
