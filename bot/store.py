@@ -10,7 +10,7 @@ from typing import Any
 
 import msgspec
 import sqlalchemy as sa
-from sqlalchemy import Connection
+from sqlalchemy import Column, Connection, Text
 from sqlalchemy.dialects import postgresql, sqlite
 
 import bot.chat
@@ -24,62 +24,52 @@ metadata = sa.MetaData()
 inbox = sa.Table(
     "inbox",
     metadata,
-    sa.Column("key", sa.Text, primary_key=True),
-    sa.Column("body", sa.Text, nullable=False),
-    sa.Column("at", sa.Float, nullable=False),
-    sa.Column("done_at", sa.Float, index=True),
+    Column("key", Text, primary_key=True),
+    Column("body", Text, nullable=False),
+    Column("at", sa.Float, nullable=False),
+    Column("done_at", sa.Float, index=True),
 )
-cursors = sa.Table(
-    "cursors",
-    metadata,
-    sa.Column("chat", sa.Text, primary_key=True),
-    sa.Column("cursor", sa.Text, nullable=False),
-)
+cursors = sa.Table("cursors", metadata, Column("chat", Text, primary_key=True), Column("cursor", Text, nullable=False))
 thread_files = sa.Table(
     "thread_files",
     metadata,
-    sa.Column("place", sa.Text, primary_key=True),
-    sa.Column("sha256", sa.Text, primary_key=True),
-    sa.Column("name", sa.Text, nullable=False),
-    sa.Column("at", sa.Float, nullable=False),
+    Column("place", Text, primary_key=True),
+    Column("sha256", Text, primary_key=True),
+    Column("name", Text, nullable=False),
+    Column("at", sa.Float, nullable=False),
 )
-pending = sa.Table(
-    "pending",
-    metadata,
-    sa.Column("place", sa.Text, primary_key=True),
-    sa.Column("text", sa.Text, nullable=False),
-)
+pending = sa.Table("pending", metadata, Column("place", Text, primary_key=True), Column("text", Text, nullable=False))
 drafts = sa.Table(
     "drafts",
     metadata,
-    sa.Column("id", sa.Text, primary_key=True),
-    sa.Column("place", sa.Text, nullable=False),
-    sa.Column("message", sa.Text, nullable=False),
-    sa.Column("request", sa.Text, nullable=False),
-    sa.Column("spec", sa.Text, nullable=False),
-    sa.Column("at", sa.Float, nullable=False),
+    Column("id", Text, primary_key=True),
+    Column("place", Text, nullable=False),
+    Column("message", Text, nullable=False),
+    Column("request", Text, nullable=False),
+    Column("spec", Text, nullable=False),
+    Column("at", sa.Float, nullable=False),
 )
 watches = sa.Table(
     "watches",
     metadata,
-    sa.Column("run", sa.Text, primary_key=True),
-    sa.Column("place", sa.Text, nullable=False),
-    sa.Column("person", sa.Text, nullable=False),
-    sa.Column("is_told", sa.Boolean, nullable=False, index=True),
+    Column("run", Text, primary_key=True),
+    Column("place", Text, nullable=False),
+    Column("person", Text, nullable=False),
+    Column("is_told", sa.Boolean, nullable=False, index=True),
 )
 outbox = sa.Table(
     "outbox",
     metadata,
-    sa.Column("seq", sa.Integer, primary_key=True, autoincrement=True),
-    sa.Column("key", sa.Text, nullable=False, unique=True),
-    sa.Column("place", sa.Text, nullable=False),
-    sa.Column("body", sa.Text, nullable=False),
-    sa.Column("version", sa.Integer, nullable=False),
-    sa.Column("sent_version", sa.Integer, nullable=False),
-    sa.Column("message", sa.Text),
-    sa.Column("sent_at", sa.Float, nullable=False),
-    sa.Column("due_at", sa.Float, nullable=False),
-    sa.Column("gone", sa.Text),
+    Column("seq", sa.Integer, primary_key=True, autoincrement=True),
+    Column("key", Text, nullable=False, unique=True),
+    Column("place", Text, nullable=False),
+    Column("body", Text, nullable=False),
+    Column("version", sa.Integer, nullable=False),
+    Column("sent_version", sa.Integer, nullable=False),
+    Column("message", Text),
+    Column("sent_at", sa.Float, nullable=False),
+    Column("due_at", sa.Float, nullable=False),
+    Column("gone", Text),
 )
 
 
@@ -184,12 +174,20 @@ def add_draft(db: Connection, place: Place, draft: Draft, at: float) -> None:
     _insert_if_new(db, drafts, {**values, "request": _to_text(draft.request), "spec": _to_text(draft.spec)})
 
 
+def draft(db: Connection, key: str, place: Place) -> Draft | None:
+    """A draft that awaits its click; it stays."""
+    row = db.execute(sa.select(drafts).where((drafts.c.id == key) & (drafts.c.place == place.id))).first()
+    return _draft(row) if row else None
+
+
 def take_draft(db: Connection, key: str, place: Place) -> Draft | None:
     """Taking a draft deletes it, so that two clicks queue one run. None: it was taken, or belongs elsewhere."""
     mine = (drafts.c.id == key) & (drafts.c.place == place.id)
     row = db.execute(drafts.delete().where(mine).returning(drafts)).first()
-    if row is None:
-        return None
+    return _draft(row) if row else None
+
+
+def _draft(row: Any) -> Draft:
     request = msgspec.json.decode(row.request, type=Plan)
     return Draft(row.id, row.message, request, msgspec.json.decode(row.spec, type=JobSpec))
 
@@ -210,16 +208,16 @@ def watch(db: Connection, run: str, place: Place, person: Person) -> None:
 
 def watched(db: Connection) -> list[Watch]:
     """The runs whose end was not told yet."""
-    query = sa.select(watches.c.run, watches.c.place, watches.c.person).where(watches.c.is_told.is_(False))
-    return [
-        Watch(run, Place(place), msgspec.json.decode(person, type=Person)) for run, place, person in db.execute(query)
-    ]
+    return [_watch(row) for row in db.execute(sa.select(watches).where(watches.c.is_told.is_(False)))]
 
 
 def watch_of(db: Connection, run: str) -> Watch | None:
-    query = sa.select(watches.c.run, watches.c.place, watches.c.person).where(watches.c.run == run)
-    row = db.execute(query).first()
-    return Watch(row.run, Place(row.place), msgspec.json.decode(row.person, type=Person)) if row else None
+    row = db.execute(sa.select(watches).where(watches.c.run == run)).first()
+    return _watch(row) if row else None
+
+
+def _watch(row: Any) -> Watch:
+    return Watch(row.run, Place(row.place), msgspec.json.decode(row.person, type=Person))
 
 
 def told(db: Connection, run: str) -> None:

@@ -8,7 +8,7 @@ from sqlalchemy import Connection
 
 import engine.store
 from bot import children, store
-from bot.chat import Incoming
+from bot.chat import Incoming, Message
 from bot.store import Draft, ThreadFile
 from bot.talk import destination, uploads
 from bot.talk.access import check_may_start
@@ -24,10 +24,10 @@ from engine.refusal import Refusal
 PREVIEW_S = 120.0
 
 
-async def plan(context: Context, incoming: Incoming, request: Plan, message: str = "") -> None:
-    """Show what the run would be, with a button that queues it. `message` is the one to edit, if any."""
+async def plan(context: Context, incoming: Incoming, request: Plan, old: Draft | None = None) -> None:
+    """Show what the run would be, with a button that queues it. An `old` draft is replaced, in its message."""
     if not await context.database.read(store.files, incoming.place) and not request.file:
-        text = " ".join([request.method, *_words(request), *_besides(request)])
+        text = " ".join([request.method, *map(_quoted, (*_words(request), *_besides(request)))])
         await context.database.write(store.set_pending, incoming.place, text)
         await context.say(incoming.place, help_words.no_file(f"{incoming.key}/answer", request.method))
         return
@@ -39,15 +39,27 @@ async def plan(context: Context, incoming: Incoming, request: Plan, message: str
     )
     draft_id = store.draft_id(incoming.key)
     spec = _spec(context, incoming, request, file, valid, preview, target)
-    draft = Draft(draft_id, message or f"draft/{draft_id}", replace(request, file=file.sha256), spec)
-    await context.database.write(store.add_draft, incoming.place, draft, context.clock())
-    await context.say(incoming.place, words.plan(draft.message, draft_id, preview, file.name, spec.target, doubt))
+    draft = Draft(draft_id, old.message if old else f"draft/{draft_id}", replace(request, file=file.sha256), spec)
+    message = words.plan(draft.message, draft_id, preview, file.name, spec.target, doubt)
+    if not await context.database.write(_show, context, incoming, draft, message, old):
+        await context.say(incoming.place, help_words.not_mine(f"{incoming.key}/answer"))
+
+
+def _show(
+    db: Connection, context: Context, incoming: Incoming, draft: Draft, message: Message, old: Draft | None
+) -> bool:
+    """Draft and message together; False if somebody answered the old draft meanwhile."""
+    if old and store.take_draft(db, old.id, incoming.place) is None:
+        return False
+    store.add_draft(db, incoming.place, draft, context.clock())
+    store.say(db, incoming.place, message)
+    return True
 
 
 async def _valid_file(context: Context, incoming: Incoming, request: Plan) -> ThreadFile | None:
     """The file of the thread that `valid=` names, if it names one."""
     word = request.options.get("valid", "")
-    return await uploads.find(context, incoming.place, word) if "." in word.removesuffix("%") else None
+    return await uploads.find(context, incoming.place, word) if "." in word and not word.endswith("%") else None
 
 
 async def preview_of(context: Context, sha256: str, request: Plan, valid: ThreadFile | None = None) -> Preview:
@@ -65,6 +77,12 @@ async def preview_of(context: Context, sha256: str, request: Plan, valid: Thread
 def _words(request: Plan) -> list[str]:
     """The request's options and columns as `name=value` words."""
     return [f"{name}={value}" for name, value in {**request.columns, **request.options}.items()]
+
+
+def _quoted(word: str) -> str:
+    """A word as it can be read again: a value with spaces stands in double quotes."""
+    name, _, value = word.partition("=")
+    return f'{name}="{value}"' if " " in value else word
 
 
 def _besides(request: Plan) -> list[str]:
@@ -120,8 +138,8 @@ def _start(db: Connection, context: Context, incoming: Incoming, draft_id: str) 
     draft = store.take_draft(db, draft_id, incoming.place)
     if draft is None:
         return False
-    check_limit(db, context, draft.spec.requester)
-    run = engine.store.queue_run(db, draft.spec, context.clock())
+    check_limit(db, context, incoming.person.id)
+    run = engine.store.queue_run(db, replace(draft.spec, requester=incoming.person.id), context.clock())
     store.watch(db, run.id, incoming.place, incoming.person)
     _settle(db, incoming, draft, f"Run {run.id}, started by {incoming.person.name}")
     return True
@@ -155,10 +173,11 @@ def _drop(db: Connection, incoming: Incoming, draft_id: str) -> bool:
 
 async def again(context: Context, incoming: Incoming, draft_id: str, option: str) -> None:
     """Plan a draft anew with one option changed, in the same message."""
-    draft = await context.database.write(store.take_draft, draft_id, incoming.place)
+    draft = await context.database.read(store.draft, draft_id, incoming.place)
     if draft is None:
-        await context.say(incoming.place, help_words.not_mine(f"{incoming.key}/answer"))
-        return
+        if not await context.database.read(store.draft, store.draft_id(incoming.key), incoming.place):
+            await context.say(incoming.place, help_words.not_mine(f"{incoming.key}/answer"))
+        return  # else it was planned before a crash, and only that was not noted
     name, _, value = option.partition("=")
     request = replace(draft.request, options={**draft.request.options, name: value})
-    await plan(context, incoming, request, draft.message)
+    await plan(context, incoming, request, draft)

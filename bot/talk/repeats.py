@@ -60,7 +60,9 @@ async def push(context: Context, incoming: Incoming, request: Push) -> None:
     elif not run.status.is_over:
         raise Refusal(f"Run {run.id} is {run.status}: its model is pushed by itself once it is trained.")
     elif run.status is Status.succeeded and run.done == "push":
-        raise Refusal(f"The model of run {run.id} is on the Hub already: {run.result.url}")
+        raise Refusal(
+            f"The model of run {run.id} is on the Hub already: {context.shown(run).result.url or run.result.repo}"
+        )
     elif run.done != "train":
         raise Refusal(f"Run {run.id} was not trained to its end, so there is no model to push.")
     else:

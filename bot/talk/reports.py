@@ -1,7 +1,8 @@
 """A file → everything there is to say of it: its report, what changed since the last one, what it was trained into."""
 
 import asyncio
-from collections.abc import Sequence
+import contextlib
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -25,20 +26,38 @@ async def file_dropped(context: Context, incoming: Incoming, upload: Upload) -> 
     """Answer a file with its report; if a request waited for it, with the plan as well."""
     key = f"{incoming.key}/report"
     before = await _last_report(context, incoming)
-    check = asyncio.ensure_future(uploads.dropped(context, incoming, upload))
-    done, _ = await asyncio.wait([check], timeout=uploads.QUICK_S)
-    if not done:
-        await context.say(incoming.place, words.checking(key, upload.name))
-    try:
-        found = await check
-    except Refusal as refusal:
-        await context.say(incoming.place, words.unreadable(key, upload.name, refusal.text))
-        return
-    await context.say(incoming.place, await _report(context, incoming, key, found, before))
+    async with _patience(context, incoming, words.checking(key, upload.name)):
+        try:
+            found = await uploads.dropped(context, incoming, upload)
+            message = await _report(context, incoming, key, found, before)
+        except Refusal as refusal:
+            found, message = None, words.unreadable(key, upload.name, refusal.text)
+    await context.say(incoming.place, message)
+    if found and words.best_first(found):
+        await _plan_what_waited(context, incoming)
+
+
+async def _plan_what_waited(context: Context, incoming: Incoming) -> None:
     waiting = await context.database.write(store.take_pending, incoming.place)
     request = parse(waiting) if waiting else None
     if isinstance(request, Plan):
         await finetune.plan(context, incoming, request)
+
+
+@contextlib.asynccontextmanager
+async def _patience(context: Context, incoming: Incoming, message: Message) -> AsyncIterator[None]:
+    """Say `message` if the block takes long; what is said after it replaces it."""
+
+    async def later() -> None:
+        await asyncio.sleep(uploads.QUICK_S)
+        await context.say(incoming.place, message)
+
+    waiting = asyncio.create_task(later())
+    try:
+        yield
+    finally:
+        waiting.cancel()
+        await asyncio.gather(waiting, return_exceptions=True)
 
 
 async def explain(context: Context, incoming: Incoming, sha256: str) -> None:
@@ -81,7 +100,8 @@ async def _report(context: Context, incoming: Incoming, key: str, found: Report,
         return words.no_dataset(key, found)
     message = words.report(key, found, await _first_preview(context, found))
     notes = [words.compared(before, found) if before and before.sha256 != found.sha256 else ""]
-    notes.append(words.lineage(await _trained_before(context, incoming, found.sha256)))
+    run = await _trained_before(context, incoming, found.sha256)
+    notes.append(words.lineage(context.shown(run) if run else None))
     message = replace(message, text="\n".join(filter(None, (message.text, *notes))))
     if words.is_cut(found):
         home = context.settings.uploads / found.sha256

@@ -70,7 +70,8 @@ def lineage(run: Run | None) -> str:
     if run is None:
         return ""
     day = datetime.fromtimestamp(run.ended_at, UTC)
-    return f"Trained on before: run {run.id} on {day:%-d %B %Y}, {run.spec.method}, {run.result.url or 'kept here'}."
+    where = run.result.url or run.result.repo or "kept here"
+    return f"Trained on before: run {run.id} on {day:%-d %B %Y}, {run.spec.method}, {where}."
 
 
 def is_cut(found: Report) -> bool:
