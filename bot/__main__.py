@@ -9,6 +9,7 @@ from typing import Annotated, Any
 
 import structlog
 import typer
+from pydantic import ValidationError
 
 from engine.lease import Lost
 from engine.refusal import Refusal
@@ -64,6 +65,10 @@ async def _until_signalled(work: Coroutine[Any, Any, None]) -> None:
 def main() -> None:
     try:
         cli()
+    except ValidationError as error:
+        for fault in error.errors():
+            sys.stderr.write(f"{'.'.join(map(str, fault['loc'])).upper()}: {fault['msg']}.\n")
+        raise SystemExit(2) from None
     except Refusal as refusal:
         sys.stderr.write(f"{refusal.text}\n")
         raise SystemExit(1) from None

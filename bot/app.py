@@ -66,6 +66,8 @@ class App:
         self.health = Health()
         self.locks: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
         self.tasks: set[asyncio.Task[None]] = set()
+        self.at_work: set[str] = set()
+        """The keys of what is being answered."""
 
     async def handle(self, incoming: Incoming) -> Refusal | None:
         """Store it, so that the platform may be told that it arrived; the answer comes by itself.
@@ -86,12 +88,21 @@ class App:
         return None
 
     def _answer_soon(self, incoming: Incoming) -> None:
+        self.at_work.add(incoming.key)
         task = asyncio.create_task(self._answer(incoming))
         self.tasks.add(task)
         task.add_done_callback(self.tasks.discard)
 
     async def _answer(self, incoming: Incoming) -> None:
         """One thing at a time in a thread, in the order in which it arrived."""
+        try:
+            await self._answer_in_turn(incoming)
+        except Exception:
+            log.exception("not answered yet", key=incoming.key)  # it is still in the inbox, and asked for again
+        finally:
+            self.at_work.discard(incoming.key)
+
+    async def _answer_in_turn(self, incoming: Incoming) -> None:
         lock = self.locks.setdefault(incoming.place.id, asyncio.Lock())
         async with lock:
             with structlog.contextvars.bound_contextvars(incoming=incoming.key):
@@ -104,6 +115,9 @@ class App:
         await progress.tick(self.context)
 
     async def _tidy(self) -> None:
+        for incoming in await self.database.read(store.unanswered):
+            if incoming.key not in self.at_work:
+                self._answer_soon(incoming)
         await progress.release_leftovers(self.context)
 
     async def _save_cursor(self) -> None:

@@ -25,7 +25,9 @@ class Answer:
     notes: list[str]
 
 
-async def ask(*words: str, timeout_s: float, environment: Mapping[str, str] | None = None) -> Answer:
+async def ask(
+    *words: str, timeout_s: float, environment: Mapping[str, str] | None = None, if_slow: str = "Try it again later."
+) -> Answer:
     """Run `python -m engine …words --json` and return its answer.
 
     The child gets only what `environment` adds to a few harmless variables, and no standard input.
@@ -41,7 +43,7 @@ async def ask(*words: str, timeout_s: float, environment: Mapping[str, str] | No
     try:
         out, err = await asyncio.wait_for(child.communicate(), timeout_s)
     except TimeoutError:
-        raise Refusal(f"That took longer than {timeout_s:g} s, so I stopped it. Try a smaller file.") from None
+        raise Refusal(f"That took longer than {timeout_s:g} s, so I stopped it. {if_slow}") from None
     finally:
         if child.returncode is None:
             child.kill()

@@ -1,6 +1,7 @@
 """Carries the outbox to the platform: each message once, in order within a thread, edits at the platform's pace."""
 
 import time
+from collections import defaultdict
 from collections.abc import Callable
 
 import structlog
@@ -13,6 +14,7 @@ from engine.database import Database
 
 log = structlog.get_logger()
 RETRY_S = 5.0
+STUCK_S = 60.0
 
 
 class Outbox:
@@ -20,13 +22,35 @@ class Outbox:
         self.database = database
         self.chat = chat
         self.clock = clock
+        self.failing: dict[int, float] = {}
+        """When each letter that fails first did."""
 
     async def tick(self) -> None:
-        """Send what is due. A letter that fails holds back the rest of its thread, and nothing else."""
+        """Send what is due. A letter that fails holds back the rest of its thread, and nothing else.
+
+        One that has failed for a minute lets the next one try; where that gets through, the letter was at fault.
+        """
         held: set[str] = set()
+        stuck: dict[str, list[Letter]] = defaultdict(list)
         for letter in await self.database.read(store.unsent, self.clock()):
-            if letter.place.id not in held and not self._is_too_soon(letter) and not await self._send(letter):
-                held.add(letter.place.id)
+            place = letter.place.id
+            if place in held or self._is_too_soon(letter):
+                continue
+            if await self._send(letter):
+                await self._give_up(stuck.pop(place, []))
+            elif self.clock() - self.failing.get(letter.seq, self.clock()) >= STUCK_S:
+                stuck[place].append(letter)
+            else:
+                held.add(place)
+
+    async def _give_up(self, letters: list[Letter]) -> None:
+        """Letters that the platform does not take, though it takes others: their place in the thread is marked."""
+        for letter in letters:
+            await self.database.write(store.give_up, letter, "the platform does not take it")
+            mark = Message(
+                f"{letter.message.key}/unshown", "One of my messages could not be shown here; my log says why."
+            )
+            await self.database.write(store.say, letter.place, mark)
 
     def _is_too_soon(self, letter: Letter) -> bool:
         """An edit waits for the platform's pace; meanwhile newer content of the same message replaces it."""
@@ -46,9 +70,11 @@ class Outbox:
             await self.database.write(store.give_up, letter, repr(reason))
             return True
         except Exception:
+            self.failing.setdefault(letter.seq, self.clock())
             log.exception("message failed", key=letter.message.key)
             await self.database.write(store.postpone, letter, self.clock() + RETRY_S)
             return False
+        self.failing.pop(letter.seq, None)
         await self.database.write(store.sent, letter, message_id, self.clock())
         return True
 

@@ -1,8 +1,9 @@
 """What an attempt reports, one JSON object a line in its `events.jsonl`, and how each line is written and read."""
 
+import contextlib
 import json
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -86,6 +87,12 @@ def read_events(path: Path, after_seq: int = 0) -> list[Event]:
     """The events of a file above `after_seq`; a last line that is still being written is left for later."""
     if not path.exists():
         return []
-    *lines, _unfinished = path.read_text(encoding="utf-8").split("\n")
-    events = (Event.from_line(line) for line in lines)
-    return [event for event in events if event.seq > after_seq]
+    *lines, _unfinished = path.read_bytes().split(b"\n")
+    return [event for event in whole_events(lines) if event.seq > after_seq]
+
+
+def whole_events(lines: Iterable[bytes]) -> Iterator[Event]:
+    """The events of lines; a line that a full disk cut is passed over."""
+    for line in lines:
+        with contextlib.suppress(ValueError, KeyError, TypeError):
+            yield Event.from_line(line.decode())

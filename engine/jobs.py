@@ -164,6 +164,8 @@ class Run:
     status: Status = Status.queued
     attempt: str = ""
     """The attempt at work or the last one, e.g. `train-1`."""
+    tries_before: int = 0
+    """Attempts of that kind that no longer count: those before somebody woke a push that was held."""
     cursor: int = 0
     """The highest `seq` of that attempt that is already in this value."""
     done: str = ""

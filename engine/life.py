@@ -58,8 +58,9 @@ def begin(run: Run, attempt: str, now: float) -> Run:
     if kind_of(attempt) == "train" and number_of(attempt) == 1:
         progress = Progress(notices=run.progress.notices)
     started_at = run.started_at or now
+    before = run.tries_before if kind_of(attempt) == kind_of(run.attempt) else 0
     run = replace(run, status=status, attempt=attempt, cursor=0, progress=progress, started_at=started_at)
-    return replace(run, again="", reason="")
+    return replace(run, again="", reason="", tries_before=before)
 
 
 def apply(run: Run, event: Event, now: float) -> Run:
@@ -84,9 +85,9 @@ def ended(run: Run, phase: Phase, now: float) -> Run:
 
 def again(run: Run, reason: str, now: float) -> Run:
     """The run whose child is to be started once more; failed with `reason` after the last try."""
-    if number_of(run.attempt) < MOST_TRIES:
+    if this_try(run) < MOST_TRIES:
         return replace(run, again=reason)
-    reason = f"{reason} That was try {number_of(run.attempt)}; there are {MOST_TRIES}."
+    reason = f"{reason} That was try {this_try(run)}; there are {MOST_TRIES}."
     return held(run, reason, now) if kind_of(run.attempt) == "push" else failed(run, reason, now)
 
 
@@ -97,7 +98,18 @@ def held(run: Run, reason: str, now: float) -> Run:
 
 def woken(run: Run) -> Run:
     """The run as somebody wants its model pushed now."""
-    return replace(run, reason="", held_at=0.0) if run.status is Status.trained else run
+    if run.status is not Status.trained:
+        return run
+    return replace(run, reason="", held_at=0.0, tries_before=number_of(run.attempt) if is_push(run) else 0)
+
+
+def is_push(run: Run) -> bool:
+    return kind_of(run.attempt) == "push"
+
+
+def this_try(run: Run) -> int:
+    """How often its child was started, from 1; a push that somebody woke begins anew."""
+    return number_of(run.attempt) - run.tries_before
 
 
 def expired(run: Run, now: float, keep_s: float) -> Run:
@@ -145,7 +157,7 @@ def _started(run: Run, data: Data, now: float) -> Run:
     if kind_of(run.attempt) == "train" and isinstance(step, int):
         progress = replace(progress, step=step)
     run = replace(run, progress=progress)
-    kind, number = kind_of(run.attempt), number_of(run.attempt)
+    kind, number = kind_of(run.attempt), this_try(run)
     goes_on = kind == "train" and progress.step > 0
     if number == 1 and not goes_on:
         return run

@@ -17,7 +17,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, cast
 
-from engine.events import Event
+from engine.events import Event, whole_events
 from engine.executor import Handle, Phase, Slot
 from engine.folder import ATTEMPT_VARIABLE
 from engine.jobs import Attempt
@@ -258,11 +258,7 @@ def read_from(path: Path, offset: int) -> tuple[list[Event], int]:
     except FileNotFoundError:
         return [], offset
     whole, _, _ = text.rpartition(b"\n")
-    events = []
-    for line in whole.split(b"\n"):
-        with contextlib.suppress(ValueError, KeyError, TypeError):
-            events.append(Event.from_line(line.decode()))
-    return events, offset + (len(whole) + 1 if whole else 0)
+    return list(whole_events(whole.split(b"\n"))), offset + (len(whole) + 1 if whole else 0)
 
 
 def copy_all(folder: Path, names: Sequence[str], target: Path) -> None:

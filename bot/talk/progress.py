@@ -3,7 +3,9 @@
 import asyncio
 from pathlib import Path
 
+import structlog
 from sqlalchemy import Connection
+from sqlalchemy.exc import SQLAlchemyError
 
 import engine.store
 from bot import children, store
@@ -14,27 +16,33 @@ from bot.wording import run as words
 from engine import fault
 from engine.folder import CLAIM, RunFolder
 from engine.jobs import Run
+from engine.lease import Lost
 from engine.refusal import Refusal
 
+log = structlog.get_logger()
 RELEASE_S = 60.0
 
 
 async def tick(context: Context) -> None:
     """Say how each run stands that was not told to its end. Saying the same again sends nothing."""
-    if await context.database.read(store.watched):
-        await context.database.write(_tell, context)
+    for watch in await context.database.read(store.watched):
+        try:
+            await context.database.write(_tell, context, watch)
+        except (SQLAlchemyError, Lost):
+            raise  # the database is at fault, not the run
+        except Exception:
+            log.exception("a run could not be told", run=watch.run)
         fault.point("progress.told")
 
 
-def _tell(db: Connection, context: Context) -> None:
-    for watch in store.watched(db):
-        run = engine.store.run(db, watch.run)
-        if run is None:
-            continue
-        run = context.shown(run)
-        store.say(db, watch.place, words.live(run, engine.store.position(db, run.id), context.clock()))
-        if run.status.is_over:
-            _tell_end(db, context, watch, run)
+def _tell(db: Connection, context: Context, watch: Watch) -> None:
+    run = engine.store.run(db, watch.run)
+    if run is None:
+        return
+    run = context.shown(run)
+    store.say(db, watch.place, words.live(run, engine.store.position(db, run.id), context.clock()))
+    if run.status.is_over:
+        _tell_end(db, context, watch, run)
 
 
 def _tell_end(db: Connection, context: Context, watch: Watch, run: Run) -> None:

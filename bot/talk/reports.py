@@ -33,15 +33,24 @@ async def file_dropped(context: Context, incoming: Incoming, upload: Upload) -> 
         except Refusal as refusal:
             found, message = None, words.unreadable(key, upload.name, refusal.text)
     await context.say(incoming.place, message)
-    if found and words.best_first(found):
-        await _plan_what_waited(context, incoming)
+    if found:
+        await _plan_what_waited(context, incoming, found)
 
 
-async def _plan_what_waited(context: Context, incoming: Incoming) -> None:
+async def _plan_what_waited(context: Context, incoming: Incoming, found: Report) -> None:
+    """Plan the request that waited for a file, if this one may do; what cannot be planned on it goes on waiting."""
     waiting = await context.database.write(store.take_pending, incoming.place)
     request = parse(waiting) if waiting else None
-    if isinstance(request, Plan):
-        await finetune.plan(context, incoming, request)
+    if not isinstance(request, Plan):
+        return
+    try:
+        if words.best_first(found) or request.columns:
+            await finetune.plan(context, incoming, request)
+            return
+    except Refusal:
+        await context.database.write(store.set_pending, incoming.place, waiting)
+        raise
+    await context.database.write(store.set_pending, incoming.place, waiting)
 
 
 @contextlib.asynccontextmanager

@@ -66,7 +66,9 @@ async def copied(context: Context, incoming: Incoming, path: Path) -> Report:
 async def take(context: Context, place: Place, folder: Path, name: str) -> Report:
     """Check `folder/file`, then keep it under its content's hash and in this thread."""
     words = ("check", str(folder / "file"), "--name", name, "--arrow", str(folder / "rows.arrow"))
-    report = msgspec.convert((await children.ask(*words, timeout_s=CHECK_S)).values, Report, strict=False)
+    report = msgspec.convert(
+        (await children.ask(*words, timeout_s=CHECK_S, if_slow="Try a smaller file.")).values, Report, strict=False
+    )
     (folder / "report.json").write_bytes(msgspec.json.encode(report))
     _store(folder, context.settings.uploads / report.sha256)
     await context.database.write(_keep, place, report, context.clock())
@@ -95,7 +97,7 @@ async def fixed(context: Context, incoming: Incoming, sha256: str, fix: str) -> 
         source = context.settings.uploads / file.sha256 / "file"
         wanted = () if fix == "all" else ("--fixes", fix)
         words = ("check", str(source), "--name", file.name, "--fix", str(folder / "file"), *wanted)
-        changes = (await children.ask(*words, timeout_s=CHECK_S)).notes
+        changes = (await children.ask(*words, timeout_s=CHECK_S, if_slow="Try a smaller file.")).notes
         return await take(context, incoming.place, folder, name), changes
 
 

@@ -9,7 +9,7 @@ import pytest
 from bot import store
 from bot.chat import Denied, Message, Place, TryLater
 from bot.migrate import upgrade
-from bot.outbox import RETRY_S, Outbox
+from bot.outbox import RETRY_S, STUCK_S, Outbox
 from engine.database import Database
 from tests.fakes.chat import FakeChat, Server
 
@@ -126,3 +126,30 @@ async def test_an_edit_that_waits_holds_back_no_new_message(post: Post) -> None:
     await post.say("final", "done")
     await post.outbox.tick()
     assert post.texts() == ["step 1", "done"]
+
+
+async def test_a_message_that_the_platform_never_takes_holds_its_thread_back_for_a_minute_only(post: Post) -> None:
+    post.server.unwanted.add("bad")
+    await post.say("bad", "bad")
+    await post.say("final", "done")
+    for _ in range(int(STUCK_S / RETRY_S)):
+        await post.outbox.tick()
+        assert post.texts() == []
+        post.now += RETRY_S
+    for _ in range(2):
+        await post.outbox.tick()
+        post.now += RETRY_S
+    assert post.texts() == ["done", "One of my messages could not be shown here; my log says why."]
+    assert await post.database.read(store.unsent, post.now) == []
+
+
+async def test_an_outage_costs_no_message_however_long(post: Post) -> None:
+    await post.say("a", "a")
+    await post.say("b", "b")
+    for _ in range(100):
+        post.server.failures += [ConnectionError("down"), ConnectionError("down")]
+        await post.outbox.tick()
+        post.server.failures.clear()
+        post.now += 60
+    await post.outbox.tick()
+    assert post.texts() == ["a", "b"]

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from bot.chat import Command, Person, Place, Press
 from bot.settings import Settings
 from engine.events import read_events
 from engine.hub.client import connect
@@ -134,21 +135,28 @@ async def test_a_loss_that_is_no_number_ends_the_run_with_its_reason(chosen: Set
 
 
 @pytest.mark.parametrize(
-    ("name", "content", "says"),
+    ("name", "content", "line", "says"),
     [
-        ("empty.csv", b"", "empty"),
-        ("missing.csv", b"txt\nhello\n", "text"),
-        ("cell.csv", b"prompt,text,rejected_text\na,b,c\nd,,f\n", "3"),
-        ("bad.jsonl", b'{"text": "a"}\n{"text": "b"\n{"text": "c"}\n', "2"),
-        ("picture.csv", b"\x89PNG\r\n\x1a\n" + bytes(range(256)), "text"),
+        ("nothing.csv", b"", "", "The file is empty; upload one with rows in it."),
+        ("misspelt.csv", b"txt\nhello\n", "1", "There is no column `text`; did you mean `txt`? Rename it."),
+        ("other.csv", b"id,amount\n1,2\n", None, "the least that a method needs is `text`"),
+        ("cell.csv", b"prompt,text,rejected_text\na,b,c\nd,,f\n", "3", "`text` is empty: fill it in or drop the row."),
+        ("bad.jsonl", b'{"text": "a"}\n{"text": "b"\n{"text": "c"}\n', "2", "a comma or closing bracket is missing"),
+        ("picture.csv", b"\x89PNG\r\n\x1a\n" + bytes(range(256)), "", "This is a PNG picture"),
     ],
 )
-async def test_a_bad_file_gets_one_clear_answer(chosen: Settings, name: str, content: bytes, says: str) -> None:
+async def test_a_bad_file_gets_one_answer_with_its_line_and_what_to_do(
+    chosen: Settings, name: str, content: bytes, line: str | None, says: str
+) -> None:
     async with house(chosen) as room:
         report = await room.drops(name, content)
-        said = json.dumps([report.text, report.title, report.table.rows if report.table else ""])
-        assert says in said
-        assert "Traceback" not in said
+        if line is None:
+            assert says in report.text and report.table is None
+        else:
+            assert report.table
+            mistakes = [row for row in report.table.rows if row[0] == "✗"]
+            assert [(where, says in what) for _, where, what in mistakes] == [(line, True)]
+        assert len([key for key in room.server.keys if key.endswith("/report")]) == 1
         assert "ready for" in (await room.drops("facts.csv", FACTS)).title
 
 
@@ -160,6 +168,31 @@ async def test_who_may_not_start_is_told_so_and_the_draft_stays(chosen: Settings
         assert "MAY_START" in (await room.sees(lambda message: message.key == f"{key}/answer")).text
         assert (await room.sees(lambda message: message.key == plan.key)).buttons
         assert "no runs yet" in (await room.answered("list")).text.lower()
+
+
+async def test_a_plan_that_cannot_be_changed_still_stands_and_the_presser_is_the_requester(chosen: Settings) -> None:
+    bob = Person("U2", "bob")
+    async with house(chosen) as room:
+        await room.drops("facts.csv", FACTS)
+        plan = await room.plans(f"sft {FAST}")
+        draft = plan.key.removeprefix("draft/")
+        refused = room.server.does(ANN, THREAD, Press(f"again:{draft}:template=bananas"))
+        assert "template" in (await room.sees(lambda message: message.key == f"{refused.key}/answer")).text
+        room.server.does(bob, THREAD, Press(f"start:{draft}"))
+        await room.sees(lambda message: message.key == "run/1/live")
+        elsewhere = room.server.does(ANN, Place("C9/1"), Command("status 1"))
+        assert "no run 1" in (await room.sees(lambda message: message.key == f"{elsewhere.key}/answer")).text
+        room.server.does(bob, Place("C9/1"), Command("cancel 1"))
+        assert (await room.ends()).mentions == (bob,)
+
+
+async def test_a_request_that_waits_keeps_its_words_until_a_file_fits(chosen: Settings) -> None:
+    async with house(chosen) as room:
+        await room.answered(f'sft text="my answer" {FAST}')
+        await room.drops("broken.csv", "text,text\na,b\n")
+        await room.drops("mine.csv", "my answer\n" + "".join(f'"row {n} of mine"\n' for n in range(12)))
+        plan = await room.sees(lambda message: message.key.startswith("draft/"))
+        assert "text = my answer" in dict(plan.fields)["Columns"]
 
 
 async def test_an_example_can_be_used_where_it_is_shown(chosen: Settings) -> None:

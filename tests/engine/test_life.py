@@ -59,6 +59,17 @@ def test_a_first_push_after_a_training_is_no_restart() -> None:
     assert "try 2 of 3" in after(life.begin(trained, "push-2", 9.0), "started").progress.notices[0]
 
 
+def test_a_push_that_somebody_woke_has_all_its_tries_again() -> None:
+    trained = after(training(), "finished")
+    held = life.ended(life.begin(trained, "push-3", 4.0), Phase("exited", 1), 5.0)
+    assert held.held_at and "That was try 3; there are 3." in held.reason
+    woken = after(life.begin(life.woken(held), "push-4", 6.0), "started")
+    assert woken.progress.notices == ()
+    died = life.ended(woken, Phase("exited", 1), 7.0)
+    assert died.again and not died.held_at
+    assert "try 2 of 3" in after(life.begin(died, "push-5", 8.0), "started").progress.notices[0]
+
+
 def test_a_run_without_a_target_succeeds_when_it_is_trained() -> None:
     run = after(training(replace(SPEC, target=Target())), "finished", metrics={"eval_loss": 0.5})
     assert (run.status, run.result.metrics) == (Status.succeeded, {"eval_loss": 0.5})

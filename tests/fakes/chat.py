@@ -23,6 +23,8 @@ class Server:
     closed: set[str] = field(default_factory=set)
     failures: list[Exception] = field(default_factory=list)
     lost_answers: int = 0
+    unwanted: set[str] = field(default_factory=set)
+    """Keys of messages that the platform never takes."""
     news: asyncio.Event = field(default_factory=asyncio.Event)
 
     def does(self, person: Person, place: Place, what: Command | Press | Upload) -> Incoming:
@@ -64,6 +66,8 @@ class FakeChat:
         self._fail()
         if place.id in self.server.closed:
             raise Gone(place.id)
+        if message.key in self.server.unwanted:
+            raise ValueError("invalid_blocks")
         if message.key not in self.server.keys:
             self.server.posts += 1
             message_id = MessageId(f"m{self.server.posts}")

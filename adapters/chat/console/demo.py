@@ -1,6 +1,7 @@
 """`make demo`: a whole conversation on the console, with a real run at its heart, and `demo.json` as its record."""
 
 import asyncio
+import contextlib
 import hashlib
 import json
 import re
@@ -28,6 +29,7 @@ DATA = Path("data/demo")
 THREAD = Place("general/1")
 ANSWER_S = 60.0
 RUN_S = 900.0
+END_S = 30.0
 
 
 @dataclass(frozen=True)
@@ -68,7 +70,11 @@ async def _play(chosen: Settings, screen: Screen, method: str) -> int:
     app = make(chosen, console)
     async with app.running():
         listening = asyncio.create_task(console.listen(app.handle, ""))
-        run = await _Person(console, chosen).asks_for(method, app)
+        try:
+            run = await _Person(console, chosen).asks_for(method, app)
+        except BaseException:
+            await _end_all(app)
+            raise
         console.leave()
         await listening
     record = _record(chosen, console, run)
@@ -79,6 +85,16 @@ async def _play(chosen: Settings, screen: Screen, method: str) -> int:
     if chosen.hf_namespace == "local":
         screen.note("The code above needs the local Hub's token: HF_TOKEN=$(cat data/hub/token)")
     return 0 if run.status == Status.succeeded and record["local_files"] == record["remote_files"] else 1
+
+
+async def _end_all(app: App) -> None:
+    """Whatever still runs is ended: the next demo begins with an empty folder."""
+    for run in await app.database.read(store.open_runs):
+        await app.database.write(store.ask_cancel, run.id, save=False)
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(END_S):
+            while await app.database.read(store.open_runs):  # noqa: ASYNC110  the database tells nobody
+                await asyncio.sleep(0.2)
 
 
 class _Person:

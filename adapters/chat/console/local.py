@@ -68,7 +68,8 @@ def settings(screen: Screen, data: Path | None = None) -> Iterator[Settings]:
     `data` overrides the folder of everything but the base models and the local Hub.
     """
     console = {"chat": "console", "team_channel": "team", "http_port": 0, "people_are_local": True}
-    chosen = Settings().model_copy(update=console | ({"data": data} if data else {}))
+    apart = {"data": data, "database_url": "", "may_start": "", "default_model": ""} if data else {}
+    chosen = Settings().model_copy(update=console | apart)
     if chosen.can_push:
         screen.note(f"Models go to {chosen.hf_endpoint}, namespace {chosen.hf_namespace}.")
         prepare(chosen, screen)

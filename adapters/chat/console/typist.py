@@ -1,7 +1,9 @@
 """`make chat`: the console with a person who types."""
 
 import asyncio
+import contextlib
 import sys
+import threading
 from pathlib import Path
 from typing import TextIO
 
@@ -28,19 +30,22 @@ class TypedConsole(Console):
 
     async def listen(self, handler: Handler, since: str) -> None:
         self.screen.note(GUIDE)
-        typing = asyncio.create_task(self._type_until_quit())
-        try:
-            await super().listen(handler, since)
-        finally:
-            typing.cancel()
+        loop = asyncio.get_running_loop()
+        # A thread of its own that nobody waits for: a line that is never typed must not hold up the end.
+        threading.Thread(target=self._read_lines, args=(loop,), daemon=True).start()
+        await super().listen(handler, since)
 
-    async def _type_until_quit(self) -> None:
-        while (line := await asyncio.to_thread(self.keyboard.readline)) and line.strip() != "/quit":
-            try:
-                self.do(line.strip())
-            except Refusal as refusal:
-                self.screen.note(refusal.text)
-        self.leave()
+    def _read_lines(self, loop: asyncio.AbstractEventLoop) -> None:
+        with contextlib.suppress(RuntimeError, ValueError):  # the loop, or the keyboard, ended meanwhile
+            while (line := self.keyboard.readline()) and line.strip() != "/quit":
+                loop.call_soon_threadsafe(self._do_or_say_why, line.strip())
+            loop.call_soon_threadsafe(self.leave)
+
+    def _do_or_say_why(self, line: str) -> None:
+        try:
+            self.do(line)
+        except Refusal as refusal:
+            self.screen.note(refusal.text)
 
     def do(self, line: str) -> None:
         """What a person means by a line. Raises Refusal for what can be done to nothing."""

@@ -1,6 +1,7 @@
 """What a method gets (`Task`), what it gives back (`Work`), and how an attempt fails (`Failure`)."""
 
 import os
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
@@ -63,6 +64,8 @@ class Work:
 
 MEMORY_SIGNS: Final = ("out of memory", "can't allocate memory", "cannot allocate memory", "defaultcpuallocator")
 DISK_SIGNS: Final = ("no space left", "unexpected pos", "disk quota")
+FOLDERS: Final = re.compile(r"(?<![:/\w])/(?:[^\s/'\":]+/)+")
+"""The folders of a path: what reaches a chat names a file of this machine by its last part only."""
 SMALLER: Final = (
     "Try half the batch_size with twice the gradient_accumulation, a shorter max_length, or a smaller model."
 )
@@ -86,7 +89,7 @@ def explain(error: BaseException) -> Failure:
         return Failure("memory", f"The memory was not enough for this batch. {SMALLER}")
     if any(sign in text.lower() for sign in DISK_SIGNS):
         return Failure("crash", "The disk is full: free some space, then start the run again.")
-    first = text.splitlines()[0] if text else type(error).__name__
+    first = FOLDERS.sub("", text.splitlines()[0]) if text else type(error).__name__
     return Failure("crash", f"The training broke with {type(error).__name__}: {first[:300]}. The log has the rest.")
 
 
