@@ -23,12 +23,12 @@ class Outbox:
         self.chat = chat
         self.clock = clock
         self.failing: dict[int, float] = {}
-        """When each letter that fails first did."""
+        """When each letter that the platform does not take was first not taken."""
 
     async def tick(self) -> None:
         """Send what is due. A letter that fails holds back the rest of its thread, and nothing else.
 
-        One that has failed for a minute lets the next one try; where that gets through, the letter was at fault.
+        One that was not taken for a minute lets the next one try; where that gets through, it is given up.
         """
         held: set[str] = set()
         stuck: dict[str, list[Letter]] = defaultdict(list)
@@ -69,8 +69,10 @@ class Outbox:
             log.warning("message given up", key=letter.message.key, reason=repr(reason))
             await self.database.write(store.give_up, letter, repr(reason))
             return True
-        except Exception:
-            self.failing.setdefault(letter.seq, self.clock())
+        except Exception as error:
+            # A connection that broke says nothing against the letter; what the platform or its file says does.
+            if not isinstance(error, OSError) or isinstance(error, FileNotFoundError):
+                self.failing.setdefault(letter.seq, self.clock())
             log.exception("message failed", key=letter.message.key)
             await self.database.write(store.postpone, letter, self.clock() + RETRY_S)
             return False
