@@ -19,9 +19,10 @@ from bot.migrate import upgrade
 from bot.outbox import Outbox
 from bot.redact import redactor, secrets_of
 from bot.settings import Settings
-from bot.talk import commands, progress
+from bot.talk import commands
 from bot.talk.answer import answer
 from bot.talk.context import Context
+from bot.talk.runs import progress
 from bot.web import Health, serve_web
 from engine import fault
 from engine.database import Database

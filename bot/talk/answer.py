@@ -3,9 +3,11 @@
 import structlog
 
 from bot.chat import Command, Incoming, Press, Upload
-from bot.talk import finetune, repeats, reports, runs
+from bot.talk import finetune
 from bot.talk.commands import Cancel, Example, Help, Logs, Pasted, Plan, Push, Resume, Retry, Show, parse
 from bot.talk.context import Context
+from bot.talk.datasets import reports
+from bot.talk.runs import repeats, shown
 from bot.wording import help as words
 from engine.refusal import Refusal
 
@@ -38,9 +40,9 @@ async def _command(context: Context, incoming: Incoming, text: str) -> None:
         case Plan() as request:
             await finetune.plan(context, incoming, request)
         case Show() as request:
-            await runs.show(context, incoming, request)
+            await shown.show(context, incoming, request)
         case Cancel() as request:
-            await runs.cancel(context, incoming, request)
+            await shown.cancel(context, incoming, request)
         case Resume() as request:
             await repeats.resume(context, incoming, request)
         case Retry() as request:
@@ -48,7 +50,7 @@ async def _command(context: Context, incoming: Incoming, text: str) -> None:
         case Push() as request:
             await repeats.push(context, incoming, request)
         case Logs() as request:
-            await runs.logs(context, incoming, request)
+            await shown.logs(context, incoming, request)
         case Example(method):
             await reports.example(context, incoming, method)
         case Pasted():
@@ -82,7 +84,7 @@ async def _press(context: Context, incoming: Incoming, what: str, subject: str, 
         case "push":
             await repeats.push(context, incoming, Push(subject))
         case "cancel":
-            await runs.cancel(context, incoming, Cancel(subject))
+            await shown.cancel(context, incoming, Cancel(subject))
         case "example":
             await reports.example(context, incoming, subject)
         case _:

@@ -10,10 +10,11 @@ import engine.store
 from bot import children, store
 from bot.chat import Incoming, Message
 from bot.store import Draft, ThreadFile
-from bot.talk import destination, uploads
+from bot.talk import destination
 from bot.talk.access import check_may_start
 from bot.talk.commands import Plan
 from bot.talk.context import Context
+from bot.talk.datasets import uploads
 from bot.wording import help as help_words
 from bot.wording import plan as words
 from engine.data.types import Preview

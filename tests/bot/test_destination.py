@@ -8,9 +8,10 @@ import pytest
 from pydantic import SecretStr
 
 from bot.settings import Settings
-from bot.talk import destination, progress
+from bot.talk import destination
 from bot.talk.commands import Plan
 from bot.talk.context import Context
+from bot.talk.runs import progress
 from engine.database import Database
 from engine.jobs import Target
 from engine.refusal import Refusal

@@ -1,6 +1,6 @@
 """What is said of runs: a log without tracebacks."""
 
-from bot.talk.runs import without_tracebacks
+from bot.talk.runs.shown import without_tracebacks
 
 LOG = """loading
 Traceback (most recent call last):

@@ -12,6 +12,7 @@ from pathlib import Path
 from pydantic import SecretStr
 from safetensors.numpy import load_file, save_file
 
+from bot import store
 from bot.app import App, make
 from bot.chat import Command, Message, Person, Place, Press, Upload
 from bot.settings import Settings
@@ -113,7 +114,12 @@ class House:
         return found
 
     async def ends(self, run: str = "1") -> Message:
-        return await self.sees(lambda message: message.key == f"run/{run}/final", RUN_S)
+        """The run's final message, once everything else that its end makes the bot say was said too."""
+        final = await self.sees(lambda message: message.key == f"run/{run}/final", RUN_S)
+        async with asyncio.timeout(ANSWER_S):
+            while await self.app.database.read(store.unsent, math.inf):  # noqa: ASYNC110  the outbox tells nobody
+                await asyncio.sleep(0.05)
+        return final
 
     def all(self, place: Place | None = None) -> list[Message]:
         shown = self.server.messages.values()

@@ -18,9 +18,9 @@ from bot import store as conversation
 from bot.chat import Incoming
 from bot.outbox import Outbox
 from bot.settings import Settings
-from bot.talk import progress
 from bot.talk.answer import answer
 from bot.talk.context import Context
+from bot.talk.runs import progress
 from engine import store
 from engine.jobs import JobSpec, Model, Run, Source, Status, Target
 from engine.lease import Lost

@@ -8,11 +8,12 @@ from sqlalchemy import Connection
 import engine.store
 from bot import store
 from bot.chat import Incoming
-from bot.talk import destination, runs
+from bot.talk import destination
 from bot.talk.access import check_may_start
 from bot.talk.commands import Plan, Push, Resume, Retry
 from bot.talk.context import Context
 from bot.talk.finetune import check_limit
+from bot.talk.runs import shown
 from bot.wording import run as words
 from engine.folder import RunFolder
 from engine.jobs import JobSpec, Run, Status
@@ -44,7 +45,7 @@ def changed(spec: JobSpec, options: Mapping[str, str]) -> JobSpec:
 
 async def push(context: Context, incoming: Incoming, request: Push) -> None:
     """Wake a run whose push was refused; of one that ended with its model kept here, a new run pushes it."""
-    run = await runs.find(context, incoming, request.run)
+    run = await shown.find(context, incoming, request.run)
     if run is None:
         return
     if run.status is Status.succeeded and not run.spec.target.repo:
@@ -78,7 +79,7 @@ def _with_target(context: Context, run: Run) -> Run:
 
 async def _ended(context: Context, incoming: Incoming, run_id: str) -> Run | None:
     """A run that is over. Raises Refusal for one that is not."""
-    run = await runs.find(context, incoming, run_id)
+    run = await shown.find(context, incoming, run_id)
     if run and not run.status.is_over:
         raise Refusal(f"Run {run.id} is not over: it is {run.status}. `/finetune cancel {run.id}` ends it.")
     return run

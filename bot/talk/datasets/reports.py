@@ -9,9 +9,10 @@ from pathlib import Path
 import engine.store
 from bot import store
 from bot.chat import File, Incoming, Message, Upload
-from bot.talk import finetune, uploads
+from bot.talk import finetune
 from bot.talk.commands import Plan, parse
 from bot.talk.context import Context
+from bot.talk.datasets import uploads
 from bot.wording import help as help_words
 from bot.wording import report as words
 from engine.data.types import Preview, Report
