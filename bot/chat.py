@@ -3,8 +3,8 @@
 Adapters implement it; `tests/contract` says what they owe.
 """
 
-from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NewType, Protocol
 
@@ -45,9 +45,10 @@ class Command:
 
 @dataclass(frozen=True)
 class Press:
-    """Somebody pressed the button that carries `action`."""
+    """Somebody pressed the button that carries `action`; `values` is what its form came back with, by field."""
 
     action: str
+    values: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -61,12 +62,24 @@ class Incoming:
 
 
 @dataclass(frozen=True)
+class Field:
+    """A line of a form, filled with `value` at first; `choices` make it a select, `is_long` a box for several lines."""
+
+    name: str
+    label: str
+    value: str = ""
+    choices: tuple[str, ...] = ()
+    is_long: bool = False
+
+
+@dataclass(frozen=True)
 class Button:
-    """`style` is `primary`, `danger` or empty."""
+    """`style` is `primary`, `danger` or empty. With `form` (at most five fields), pressing it opens that form first."""
 
     label: str
     action: str
     style: str = ""
+    form: tuple[Field, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -90,7 +103,7 @@ class Message:
 
     `key` names the message for ever: posting it again, after a crash or a lost answer, posts nothing new.
     `fields` are short facts (name, value); `code` is a block shown as it stands, in a fixed-width font;
-    with `only_for`, only that person sees it.
+    with `only_for`, only that person sees it; `is_silent` asks the platform to notify nobody.
     """
 
     key: str
@@ -103,6 +116,7 @@ class Message:
     files: tuple[File, ...] = ()
     mentions: tuple[Person, ...] = ()
     only_for: Person | None = None
+    is_silent: bool = False
 
 
 class Gone(Exception):
