@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-START_S = 30.0
+START_S = 90.0
 NOBODY = 65534
 
 

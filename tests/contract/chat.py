@@ -27,7 +27,7 @@ from bot.chat import (
 )
 from engine.refusal import Refusal
 
-DEADLINE_S = 10.0
+DEADLINE_S = 60.0
 
 
 class Platform(abc.ABC):

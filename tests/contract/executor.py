@@ -10,7 +10,7 @@ from engine.events import Event
 from engine.executor import Executor, Handle, Phase
 from engine.jobs import Attempt
 
-PATIENCE_S = 20.0
+PATIENCE_S = 90.0
 
 
 class Stage:

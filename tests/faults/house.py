@@ -92,7 +92,7 @@ class Bot:
             if self.exits[-1] != -signal.SIGKILL or self.is_stopping:
                 return
 
-    async def says(self, key: str, timeout_s: float = 90.0) -> Shown:
+    async def says(self, key: str, timeout_s: float = 150.0) -> Shown:
         """The message of that key, or the first whose key begins so, once it stands there with all it will say."""
         async with asyncio.timeout(timeout_s):
             while not (found := [s for s in self.platform.shown if s.key.startswith(key)]):  # noqa: ASYNC110
@@ -102,7 +102,7 @@ class Bot:
     async def sees(self, key: str, is_it: Callable[[str], bool]) -> None:
         """Until the message of that key has such a title."""
         shown = await self.says(key)
-        async with asyncio.timeout(90):
+        async with asyncio.timeout(150):
             while not is_it(shown.message["title"]):  # noqa: ASYNC110  # a platform tells nobody
                 await asyncio.sleep(0.03)
 
@@ -119,7 +119,7 @@ class Bot:
         self.platform.does(ANN, Place(draft.place), Press(action), times)
         self.starts += 1
 
-    async def settled(self, run: str = "1", timeout_s: float = 150.0) -> None:
+    async def settled(self, run: str = "1", timeout_s: float = 300.0) -> None:
         """Until the run's final message stands there, and the living one says the same."""
         final = await self.says(f"run/{run}/final", timeout_s)
         word = final.message["title"].split()[-1]
@@ -197,7 +197,7 @@ async def bot(folder: Path, endpoint: tuple[str, str], **chosen: Any) -> AsyncIt
         made.is_stopping = True
         if made.process and made.process.returncode is None:
             made.process.terminate()
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(150):
             await supervising
     finally:
         supervising.cancel()

@@ -54,7 +54,7 @@ async def test_f42_a_deploy_lets_the_training_go_on(tmp_path: Path, endpoint: tu
         await one.says("run/1/live")
         assert one.process
         one.process.terminate()
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(90):
             while not one.exits:  # noqa: ASYNC110
                 await asyncio.sleep(0.05)
         again = asyncio.create_task(one.supervise())

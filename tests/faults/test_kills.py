@@ -111,7 +111,7 @@ async def test_f38_f39_a_paused_leader_is_replaced_and_fenced(
         paused = one.process
         assert paused and paused.returncode is None and one.reached.exists()
         paused.send_signal(18)
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(90):
             assert await paused.wait() == 3
         other.terminate()
         await other.wait()

@@ -87,7 +87,7 @@ async def browser(url: str, width: int = 1180, height: int = 1100) -> AsyncItera
 
 async def _page(session: aiohttp.ClientSession, home: Path) -> str:
     """Where the first page listens, once the browser wrote its port down."""
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(90):
         while not (home / "DevToolsActivePort").exists():  # noqa: ASYNC110
             await asyncio.sleep(0.1)
         port = (home / "DevToolsActivePort").read_text().split()[0]

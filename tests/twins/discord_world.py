@@ -65,7 +65,7 @@ class World:
         said = [message for channel in self.backend.messages.values() for message in channel.values()]
         return [m.id for m in said if any(mine in reaction.user_ids for reaction in m.reactions)]
 
-    async def until(self, text: str, timeout_s: float = 10) -> Shown:
+    async def until(self, text: str, timeout_s: float = 60) -> Shown:
         """The first message of the bot that says this."""
         async with asyncio.timeout(timeout_s):
             while not (found := [m for m in self.from_bot() if text in plain(m)]):  # noqa: ASYNC110  a platform tells nobody
@@ -73,7 +73,7 @@ class World:
         return found[0]
 
     async def is_online(self) -> None:
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             while not (self.wire.is_online and self.backend.commands):  # noqa: ASYNC110
                 await asyncio.sleep(0.01)
         await asyncio.sleep(0.05)

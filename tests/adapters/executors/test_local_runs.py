@@ -23,7 +23,7 @@ from engine.work.scheduler import Scheduler
 
 ROOT = Path(__file__).parents[3]
 CHILDREN = ROOT / "tests" / "fakes" / "children.py"
-PATIENCE_S = 30.0
+PATIENCE_S = 90.0
 
 BOT = """
 import asyncio, sys

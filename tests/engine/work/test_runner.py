@@ -19,7 +19,7 @@ from tests.fakes.children import Reports
 
 ROOT = Path(__file__).parents[3]
 CHILDREN = ROOT / "tests" / "fakes" / "children.py"
-PATIENCE_S = 20.0
+PATIENCE_S = 90.0
 
 
 class Runner:

@@ -18,7 +18,7 @@ from tests.twins.slack.workspace import Payload, Workspace
 
 ACK_S = 3.0
 TRIES = 4
-WAIT_S = 20.0
+WAIT_S = 60.0
 KINDS = {"event_callback": "events_api", "slash": "slash_commands"}
 
 
