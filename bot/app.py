@@ -19,10 +19,9 @@ from bot.migrate import upgrade
 from bot.outbox import Outbox
 from bot.redact import redactor, secrets_of
 from bot.settings import Settings
-from bot.talk import commands
 from bot.talk.answer import answer
 from bot.talk.context import Context
-from bot.talk.runs import progress
+from bot.talk.runs import ask, progress
 from bot.web import Health, serve_web
 from engine import fault
 from engine.database import Database
@@ -79,7 +78,7 @@ class App:
             text = redactor.text(incoming.what.text)
             incoming = replace(incoming, what=Command(text))
             try:
-                commands.parse(text)
+                await ask.understood(self.context, incoming, text)
             except Refusal as refusal:
                 return refusal
         fault.point("inbox.before")
@@ -114,6 +113,7 @@ class App:
 
     async def _tell(self) -> None:
         await progress.tick(self.context)
+        await ask.tick(self.context)
 
     async def _tidy(self) -> None:
         for incoming in await self.database.read(store.unanswered):

@@ -39,6 +39,20 @@ def train(
 
 
 @app.command()
+def ask(
+    folder: Path, texts: Annotated[list[str] | None, typer.Argument(help="Questions; none: those of a chat.")] = None
+) -> None:
+    """Put questions to a run's trained model and to its base, side by side."""
+    from engine.work.asking.answering import ask as work
+    from engine.work.asking.answering import ask_once
+
+    if not texts:
+        raise typer.Exit(0 if work(folder) else 1)
+    for text, base, tuned in ask_once(folder, texts):
+        typer.echo(f"{text}\n  base:  {base}\n  tuned: {tuned}")
+
+
+@app.command()
 def estimate(
     what: Annotated[Path, typer.Argument(help="A dataset, or a run's folder.")],
     words: Annotated[list[str] | None, typer.Argument(help="name=value, e.g. epochs=3 or text=answer")] = None,

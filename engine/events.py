@@ -18,6 +18,7 @@ KINDS = (
     "checkpoint",
     "warning",
     "out_of_memory",
+    "answered",
     "stopped",
     "finished",
     "failed",
@@ -39,6 +40,7 @@ class Event:
     | checkpoint | `step` |
     | warning | `text` |
     | out_of_memory | `step` |
+    | answered | `key` of the question, `base`, `tuned` |
     | stopped | `step`, `steps` |
     | finished | fields of `engine.jobs.Result` |
     | failed | `reason` (a sentence for people), `code` (a word: nan, memory, data, model, hub, crash) |

@@ -41,6 +41,9 @@ PASSED_TO_THE_HUB = (
     *("SSL_CERT_FILE", "REQUESTS_CA_BUNDLE"),
 )
 
+ON_EXECUTOR = ("train", "ask")
+"""The kinds of attempts that get a slot and no token; the others run on our side."""
+
 ALONE = {
     "HF_HUB_OFFLINE": "1",
     "HF_HUB_DISABLE_IMPLICIT_TOKEN": "1",
@@ -49,7 +52,7 @@ ALONE = {
     "TOKENIZERS_PARALLELISM": "false",
     "CUDA_DEVICE_ORDER": "PCI_BUS_ID",
 }
-"""What training gets besides: it never speaks to the Hub, and finds no token, not even the one of the person who
+"""What these get besides: a training never speaks to the Hub, and finds no token, not even the one of the person who
 installed the bot."""
 
 SECRET = re.compile(r"(TOKEN|SECRET|PASSWORD|KEY)$")
@@ -173,17 +176,17 @@ class LocalExecutor:
         return Phase("lost", detail="the machine restarted" if has_restarted else "its process was killed")
 
     def _variables(self, attempt: Attempt, folder: Path) -> dict[str, str]:
-        names = PASSED if attempt.kind == "train" else PASSED + PASSED_TO_THE_HUB
+        names = PASSED if attempt.kind in ON_EXECUTOR else PASSED + PASSED_TO_THE_HUB
         passed = {name: os.environ[name] for name in names if name in os.environ}
-        alone = ALONE if attempt.kind == "train" else {}
+        alone = ALONE if attempt.kind in ON_EXECUTOR else {}
         ours = {ATTEMPT_VARIABLE: f"{attempt.run}/{attempt.name}", FOLDER_VARIABLE: str(folder)}
         added = self.environments.get(attempt.kind, {})
         return {**passed, **python_path(), **alone, **added, **self._gpu(attempt.kind), **ours}
 
     def _gpu(self, kind: str) -> dict[str, str]:
-        """A GPU that no attempt uses, for a training; none for the others. Where we know of none, torch may still."""
+        """A GPU that no attempt uses; none for what runs on our side. Where we know of none, torch may still."""
         gpus = [slot.name for slot in self._slots if slot.gpus]
-        if kind != "train":
+        if kind not in ON_EXECUTOR:
             return {"CUDA_VISIBLE_DEVICES": ""}
         if not gpus:
             return {}

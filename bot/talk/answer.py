@@ -4,10 +4,10 @@ import structlog
 
 from bot.chat import Command, Incoming, Press, Upload
 from bot.talk import finetune
-from bot.talk.commands import Cancel, Example, Help, Logs, Pasted, Plan, Push, Resume, Retry, Show, parse
+from bot.talk.commands import Ask, Cancel, Compare, Example, Help, Logs, Pasted, Plan, Push, Resume, Retry, Show
 from bot.talk.context import Context
 from bot.talk.datasets import reports
-from bot.talk.runs import repeats, shown
+from bot.talk.runs import ask, compare, repeats, shown
 from bot.wording import help as words
 from engine.refusal import Refusal
 
@@ -36,7 +36,7 @@ async def _answer(context: Context, incoming: Incoming) -> None:
 
 
 async def _command(context: Context, incoming: Incoming, text: str) -> None:
-    match parse(text):
+    match await ask.understood(context, incoming, text):
         case Plan() as request:
             await finetune.plan(context, incoming, request)
         case Show() as request:
@@ -49,6 +49,10 @@ async def _command(context: Context, incoming: Incoming, text: str) -> None:
             await repeats.retry(context, incoming, request)
         case Push() as request:
             await repeats.push(context, incoming, request)
+        case Ask() as request:
+            await ask.ask(context, incoming, request)
+        case Compare() as request:
+            await compare.compare(context, incoming, request)
         case Logs() as request:
             await shown.logs(context, incoming, request)
         case Example(method):
@@ -83,6 +87,8 @@ async def _press(context: Context, incoming: Incoming, what: str, subject: str, 
             await repeats.retry(context, incoming, Retry(subject))
         case "push":
             await repeats.push(context, incoming, Push(subject))
+        case "ask":
+            await ask.pressed(context, incoming, subject)
         case "cancel":
             await shown.cancel(context, incoming, Cancel(subject))
         case "example":

@@ -82,6 +82,19 @@ class Push:
 
 
 @dataclass(frozen=True)
+class Ask:
+    """Put a question to a run's model and to its base; without one, load them. An empty `run` is the thread's."""
+
+    run: str
+    question: str = ""
+
+
+@dataclass(frozen=True)
+class Compare:
+    runs: tuple[str, str]
+
+
+@dataclass(frozen=True)
 class Logs:
     run: str
 
@@ -103,8 +116,22 @@ class Pasted:
     """Somebody typed a token; it was taken out before anybody stored it."""
 
 
-Request = Pasted | Plan | Show | Cancel | Resume | Retry | Push | Logs | Example | Help
-WORDS = (*NEEDS, "status", "list", "queue", "cancel", "resume", "retry", "push", "logs", "example", "help")
+Request = Pasted | Plan | Show | Cancel | Resume | Retry | Push | Ask | Compare | Logs | Example | Help
+WORDS = (
+    *NEEDS,
+    "status",
+    "list",
+    "queue",
+    "cancel",
+    "resume",
+    "retry",
+    "push",
+    "ask",
+    "compare",
+    "logs",
+    "example",
+    "help",
+)
 
 
 def parse(text: str) -> Request:
@@ -126,6 +153,10 @@ def parse(text: str) -> Request:
             return Retry(_named_run(word, rest), _pairs(" ".join(rest[1:])))
         case "push":
             return Push(_named_run(word, rest))
+        case "ask":
+            return _ask(text.split(maxsplit=1)[1] if rest else "")
+        case "compare":
+            return _compare(rest)
         case "logs":
             return Logs(_named_run(word, rest))
         case "example":
@@ -158,6 +189,19 @@ def _named_run(word: str, rest: list[str]) -> str:
     if not rest:
         raise Refusal(f"Which run? For example `/finetune {word} 7`; `/finetune list` shows them.", "run")
     return _run(rest[0])
+
+
+def _ask(rest: str) -> Ask:
+    """`7 why is that?` asks run 7; without a number the question goes to the run of the thread."""
+    run, _, question = rest.strip().partition(" ")
+    is_run = is_run_id(run.lstrip("#").removeprefix("run-"))
+    return Ask(_run(run), question.strip()) if is_run else Ask("", rest.strip())
+
+
+def _compare(rest: list[str]) -> Compare:
+    if len(rest) != 2:
+        raise Refusal("Which two runs? For example `/finetune compare 3 5`; `/finetune list` shows them.", "run")
+    return Compare((_run(rest[0]), _run(rest[1])))
 
 
 def _plan(method: str, rest: str) -> Plan:

@@ -23,6 +23,8 @@ TERMS = {
     "repo": "The repo on the Hub that the model goes to: `repo=name` or `repo=namespace/name`. It has to be a new one.",
     "push": "`push=off` leaves the model on the server, `push=pr repo=namespace/name` sends it as a pull request.",
     "merge": "`merge=on` pushes whole weights in place of the LoRA, for programs that cannot load one.",
+    "ask": "`/finetune ask 7 question` puts it to run 7 and to its base, side by side; trainings come first.",
+    "compare": "`/finetune compare 3 5` shows two runs in one table: data, settings, figures, the same prompts.",
     "unescape": "Turns the two characters \\ and n of a cell into a line break: `unescape=on`.",
 }
 
@@ -35,7 +37,7 @@ def overview(key: str) -> Message:
         title="/finetune",
         code=f"{rows}\n\n/finetune sft model=… epochs=3 lr=1e-4 valid=10%\n"
         "/finetune status [run] · list · cancel run [save] · resume run · retry run [epochs=…]\n"
-        "/finetune push run · logs run · example method · help word",
+        "/finetune ask run question · compare run run · push run · logs run · example method · help word",
         buttons=tuple(Button(f"Example for {method}", f"example:{method}") for method in ("sft", "dpo", "reward")),
     )
 

@@ -96,6 +96,7 @@ def final(run: Run, person: Person, plot: Path | None) -> Message:
         ),
         table=_answers(result),
         code=result.snippet,
+        buttons=(Button("Try it", f"ask:{run.id}"),),
         files=(File(f"run-{run.id}-loss.png", plot),) if plot else (),
         mentions=(person,),
     )

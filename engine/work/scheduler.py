@@ -24,6 +24,8 @@ from engine.folder import RunFolder
 from engine.jobs import Attempt, Run, Status
 from engine.refusal import Refusal
 from engine.store import Tried
+from engine.work.asking.tending import KIND as ASK
+from engine.work.asking.tending import Asks
 from engine.work.placing import Link, carry_over, put_in_place
 
 log = structlog.get_logger()
@@ -62,6 +64,7 @@ class Scheduler:
         self.keep_s = keep_s
         self.stall_s = stall_s
         self.ticked_at = 0.0
+        self.asks = Asks(database, executor, root)
         self._ticking = asyncio.Lock()
         self._submitted: set[Handle] = set()
         self._heard: dict[Handle, float] = {}
@@ -95,17 +98,20 @@ class Scheduler:
         async with self._ticking:
             await self._attend_all(now)
             await self._advance_all(now)
+            await self.asks.tick(now)
             self.ticked_at = now
 
     async def _attend_all(self, now: float) -> None:
         for tried in await self.database.read(store.open_attempts):
+            if tried.kind == ASK:
+                continue
             async with self._mending(tried.run, now):
                 await self._attend(tried, now)
 
     async def _advance_all(self, now: float) -> None:
         outstanding, runs = await self.database.read(overview)
         at_work = {run.id for run in runs if run.status is Status.running}
-        taken = {tried.run for tried in outstanding}
+        taken = {tried.run for tried in outstanding if tried.kind != ASK}
         for run in runs:
             if run.id in taken:
                 continue
@@ -126,7 +132,7 @@ class Scheduler:
             log.exception("a run's step failed", run=run_id)
 
     def _side(self, kind: str) -> Executor:
-        return self.executor if kind == "train" else self.our_side
+        return self.executor if kind in ("train", ASK) else self.our_side
 
     async def _attend(self, tried: Tried, now: float) -> None:
         """Hear what an attempt reports, see whether it ended, and pass on who wants it to end."""
@@ -173,7 +179,11 @@ class Scheduler:
             await self.database.write(expire, run.id, now, self.keep_s)
             return None
         kind = life.next_step(run)
-        if not kind or not self._has_room(kind, outstanding):
+        if not kind:
+            return None
+        if not self._has_room(kind, outstanding):
+            if kind == "train":
+                await self.asks.give_way()
             return None
         if run.status is Status.queued and at_work >= len(self.executor.slots()):
             return None  # it leaves the queue only when it could train as well

@@ -12,6 +12,7 @@ from engine import lease
 from engine import store as work
 from engine.database import make_engine
 from engine.jobs import JobSpec, Model, Source
+from engine.work.asking import questions
 
 SPEC = JobSpec("sft", Model("some/model"), Source("rows.csv", "0" * 64, {"text": "text"}))
 
@@ -21,6 +22,7 @@ def url_in(folder: Path) -> str:
 
 
 def all_tables() -> MetaData:
+    assert questions.questions.metadata is work.metadata
     both = MetaData()
     for table in (
         *work.metadata.tables.values(),

@@ -50,6 +50,10 @@ def _others() -> Iterator[Option]:
     yield _subcommand("resume", "Go on from a run's last checkpoint.", {**RUN, "required": True})
     yield _subcommand("retry", "Do a run once more, with other settings.", {**RUN, "required": True}, MORE)
     yield _subcommand("push", "Push a model that could not be pushed.", {**RUN, "required": True})
+    question = {"name": "question", "type": TEXT, "description": "What you ask it.", "max_length": 2000}
+    yield _subcommand("ask", "Try a run's model beside its base.", {**RUN, "required": True}, question)
+    other = {"name": "other", "type": TEXT, "description": "Number of the other run.", "required": True}
+    yield _subcommand("compare", "Two runs in one table.", {**RUN, "required": True}, other)
     yield _subcommand("logs", "The last lines of a run's log.", {**RUN, "required": True})
     method = {"name": "method", "type": TEXT, "description": "The method.", "choices": methods}
     yield _subcommand("example", "A small table that shows what a method reads.", method)
