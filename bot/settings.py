@@ -40,13 +40,34 @@ class Settings(BaseSettings):
     )
     hf_private: bool = Field(True, description="Whether the repos of models are private.")
     max_upload_mb: int = Field(2000, description="Largest file that is taken, in megabytes.")
+    admins: str = Field(
+        "", description="Ids of the people and groups who may do everything, with commas: approve, end, audit."
+    )
+    approvers: str = Field(
+        "", description="Ids of the people and groups who, besides the admins, may approve others' runs, with commas."
+    )
     may_start: str = Field(
-        "", description="Ids of the people and groups who may start runs, with commas; empty is everybody."
+        "", description="Ids of the people and groups who may start runs, with commas; empty is every full member."
     )
     may_end_others: str = Field(
-        "", description="Ids of the people and groups who may end others' runs, with commas; empty is everybody."
+        "", description="Ids of the people and groups who, besides the admins, may end others' runs, with commas."
     )
-    max_open_runs: int = Field(10, description="Runs that one person may have open at once; 0 is any number.")
+    channels: str = Field(
+        "", description="Ids of the channels where the bot works, with commas; empty is wherever it was invited."
+    )
+    max_running: int = Field(1, ge=0, description="Runs of one person that may be at work at once; 0 is any number.")
+    max_queued: int = Field(3, ge=0, description="Runs of one person that may wait in the queue; 0 is any number.")
+    max_runs_a_day: int = Field(0, ge=0, description="Runs that one person may start in a day; 0 is any number.")
+    max_gpu_hours_a_month: float = Field(
+        0, ge=0, description="Hours that one person's runs may train in a month; 0 is any number."
+    )
+    approve_above_hours: float = Field(
+        0, ge=0, description="Estimated hours above which a second person approves a run; 0 is never."
+    )
+    weekly_digest: bool = Field(True, description="Whether the team channel gets a digest on Mondays.")
+    min_free_gb: float = Field(
+        2, ge=0, description="Gigabytes that have to be free in DATA and CACHE for the bot to serve."
+    )
     keep_days: int = Field(7, description="Days that a model waits here after its push was refused.")
     people_are_local: bool = Field(
         False, description="Whether those who chat sit at this machine: they may name its folders and open its links."

@@ -178,12 +178,26 @@ def push(
 
 @app.command()
 def rights(
-    namespace: str, json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False
+    namespace: Annotated[str, typer.Argument(help="Left out: say which namespaces it may push to.")] = "",
+    json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
     """Say whether HF_TOKEN may push to a namespace of the Hub; 1 and what to mend where it may not."""
     from engine.commands.hub import tell_rights
 
     raise typer.Exit(tell_rights(namespace, json))
+
+
+@app.command()
+def base(
+    model: str,
+    cache: Annotated[Path | None, typer.Option(help=CACHE)] = None,
+    json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+) -> None:
+    """Say whether a base model can be had: found, open to us, and harmless to load."""
+    from engine.commands.hub import tell_base
+    from engine.hub.fetch import default_cache
+
+    raise typer.Exit(tell_base(model, cache or default_cache(), json))
 
 
 @app.command()

@@ -148,7 +148,8 @@ def _start(db: Connection, context: Context, incoming: Incoming, draft_id: str) 
 
 def check_limit(db: Connection, context: Context, requester: str) -> None:
     """Raises Refusal for a person who has as many open runs as one may have."""
-    most = context.settings.max_open_runs
+    chosen = context.settings
+    most = chosen.max_queued and chosen.max_queued + chosen.max_running
     if most and engine.store.count_open(db, requester) >= most:
         raise Refusal(f"You have {most} runs that are not over, as many as one person may have. Wait, or cancel one.")
 

@@ -1,4 +1,4 @@
-"""What `python -m engine rights` and `python -m engine release` print."""
+"""What `python -m engine rights`, `base` and `python -m engine release` print."""
 
 import json
 import os
@@ -16,14 +16,39 @@ PATIENCE_S = 8.0
 
 
 def tell_rights(namespace: str, as_json: bool) -> int:
-    """Exit code 0 where the token may push to `namespace`, else 1."""
+    """Exit code 0 where the token may push to `namespace` (without one: wherever it may, by name), else 1."""
     deadline = time.monotonic() + PATIENCE_S
+    if not namespace:
+        return tell_namespaces(deadline, as_json)
     try:
         owner = rights.check(os.environ.get("HF_TOKEN") or None, namespace, client.endpoint(), deadline)
     except Refusal as refusal:
         return refuse(refusal, as_json)
     told = {"owner": owner, "namespace": namespace}
     sys.stdout.write(f"{json.dumps(told) if as_json else f'{owner} may push to {namespace}.'}\n")
+    return 0
+
+
+def tell_namespaces(deadline: float, as_json: bool) -> int:
+    try:
+        found = rights.namespaces(os.environ.get("HF_TOKEN") or None, client.endpoint(), deadline)
+    except Refusal as refusal:
+        return refuse(refusal, as_json)
+    words = f"The token may push to {', '.join(found)}."
+    sys.stdout.write(f"{json.dumps({'namespaces': found}) if as_json else words}\n")
+    return 0
+
+
+def tell_base(model: str, cache: Path, as_json: bool) -> int:
+    """Exit code 0 where the base model can be had, else 1."""
+    from engine.hub.look import look
+
+    try:
+        found = look(model, token=os.environ.get("HF_TOKEN") or None, cache=cache)
+    except Refusal as refusal:
+        return refuse(refusal, as_json)
+    told = {"id": found.id, "revision": found.revision, "kind": found.kind}
+    sys.stdout.write(f"{json.dumps(told) if as_json else f'{found.id} can be had.'}\n")
     return 0
 
 

@@ -20,14 +20,7 @@ def check(token: str | None, namespace: str, address: str = "", deadline: float 
         raise Refusal(
             f"There is no token to push with: make one with write rights at {SETTINGS}, set HF_TOKEN.", "token"
         )
-    try:
-        me = client.retried(client.connect(token, address).whoami, deadline)
-    except client.TROUBLE as error:
-        if client.status(error) in (401, 403):
-            raise Refusal(
-                f"The Hub does not know our token (HF_TOKEN): make a new one with write rights at {SETTINGS}.", "token"
-            ) from error
-        raise client.explain(error, namespace, address or client.endpoint(), True) from error
+    me = whoami(token, namespace, address, deadline)
     owner = str(me["name"])
     access: Mapping[str, Any] = me.get("auth", {}).get("accessToken", {})
     if access.get("role") == "read":
@@ -37,6 +30,36 @@ def check(token: str | None, namespace: str, address: str = "", deadline: float 
     if access.get("role") == "fineGrained" and isinstance(fine, Mapping):
         check_scopes(fine, owner, namespace)
     return owner
+
+
+def whoami(token: str, namespace: str, address: str, deadline: float) -> Mapping[str, Any]:
+    """What the Hub says of the token. Raises Refusal."""
+    try:
+        told: Mapping[str, Any] = client.retried(client.connect(token, address).whoami, deadline)
+    except client.TROUBLE as error:
+        if client.status(error) in (401, 403):
+            raise Refusal(
+                f"The Hub does not know our token (HF_TOKEN): make a new one with write rights at {SETTINGS}.", "token"
+            ) from error
+        raise client.explain(error, namespace, address or client.endpoint(), True) from error
+    return told
+
+
+def namespaces(token: str | None, address: str = "", deadline: float = 0) -> list[str]:
+    """Those that the token may push to, its owner first. Raises Refusal where there is none."""
+    me = whoami(token or "", "", address, deadline)
+    names = [str(me["name"]), *(str(org["name"]) for org in me.get("orgs", []))]
+    found, reasons = [], []
+    for name in names:
+        try:
+            check(token, name, address, deadline)
+        except Refusal as refusal:
+            reasons.append(refusal)
+        else:
+            found.append(name)
+    if not found:
+        raise reasons[0]
+    return found
 
 
 def where_to_get_one(address: str) -> str:

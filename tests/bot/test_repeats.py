@@ -59,7 +59,7 @@ class Talk:
 
 @pytest.fixture
 async def talk(tmp_path: Path) -> AsyncIterator[Talk]:
-    chosen = Settings(_env_file=None, data=tmp_path, max_open_runs=2)
+    chosen = Settings(_env_file=None, data=tmp_path, max_queued=1)
     upgrade(chosen.database)
     database = Database(chosen.database)
     yield Talk(Context(chosen, database, FakeChat(Server()), lambda: 50.0))

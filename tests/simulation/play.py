@@ -56,7 +56,7 @@ class Instance:
         self.number = number
         self.database = SimDatabase(world, engine, number)
         self.chat = chat = SimChat(world)
-        self.context = Context(Settings(_env_file=None, data=folder, max_open_runs=0), self.database, chat, self._now)
+        self.context = Context(Settings(_env_file=None, data=folder, max_queued=0), self.database, chat, self._now)
         self.outbox = Outbox(self.database, chat, self._now)
         self.scheduler = Scheduler(self.database, children, children, folder / "runs", lambda _run, _folder: None)
         self.has_begun = False

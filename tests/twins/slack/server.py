@@ -42,7 +42,8 @@ class Twin:
             return web.json_response({"ok": False, "error": error.error, **error.more})
         if fault == "lost" and request.transport:
             request.transport.close()
-        return web.json_response({"ok": True, **answer})
+        scopes = {"x-oauth-scopes": ",".join(sorted(self.at.scopes))}
+        return web.json_response({"ok": True, **answer}, headers=scopes)
 
     def _answer(self, method: str, token: str, form: dict[str, str], fault: str) -> dict[str, Any]:
         if fault:

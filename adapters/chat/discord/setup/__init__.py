@@ -1,0 +1,1 @@
+"""Setting this platform up, and what can be wrong with it."""

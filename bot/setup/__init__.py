@@ -1,0 +1,1 @@
+"""Setting the bot up, and saying what is wrong with how it is set up."""
