@@ -7,6 +7,7 @@ returns is the acknowledgement. Where it raises, nothing is acknowledged and Sla
 import asyncio
 import contextlib
 import logging
+import socket
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
 
@@ -30,6 +31,8 @@ PATH = "/slack/events"
 WATCH_S = 5.0
 OUTAGE_S = 30.0
 FINISH_S = 3.0
+BACKLOG = 128
+TURNS = 10
 Receive = Callable[[dict[str, Any]], Awaitable[dict[str, Any] | None]]
 
 
@@ -78,10 +81,30 @@ async def _http(app: AsyncApp, settings: SlackSettings) -> AsyncIterator[None]:
     runner = web.AppRunner(app.web_app(path=PATH), access_log=None)
     await runner.setup()
     try:
-        await web.TCPSite(runner, settings.host, settings.port).start()
-        yield
+        at = _bound(settings)
+        await web.SockSite(runner, at).start()
+        try:
+            yield
+        finally:
+            await _deafened(at)
     finally:
         await runner.cleanup()
+
+
+def _bound(settings: SlackSettings) -> socket.socket:
+    try:
+        return socket.create_server((settings.host, settings.port), backlog=BACKLOG)
+    except OSError as error:
+        where = f"{settings.host}:{settings.port}"
+        raise Refusal(f"Nothing can listen on {where}: {error.strerror}. Set SLACK_PORT.", "SLACK_PORT") from None
+
+
+async def _deafened(at: socket.socket) -> None:
+    """Accept nothing more, and let what was accepted reach the server: in Python 3.11, a connection whose server is
+    closed in between is closed by nobody."""
+    asyncio.get_running_loop().remove_reader(at)
+    for _ in range(TURNS):
+        await asyncio.sleep(0)
 
 
 @contextlib.asynccontextmanager
@@ -105,6 +128,18 @@ async def _socket(
 
 
 async def _connect(client: Any) -> None:
+    """Not cut off in the middle: a connection that is half made when its caller goes belongs to nobody, and is closed
+    by nobody."""
+    connecting = asyncio.ensure_future(_connected(client))
+    try:
+        await asyncio.shield(connecting)
+    finally:
+        await asyncio.wait({connecting}, timeout=FINISH_S)
+        connecting.cancel()
+        await asyncio.gather(connecting, return_exceptions=True)
+
+
+async def _connected(client: Any) -> None:
     """The client itself would try a token that Slack does not take again and again; so the first address is asked for
     here."""
     try:

@@ -10,9 +10,6 @@ from tests.contract.chat import ChatContract, Platform
 from tests.twins.slack.hands import Hands
 from tests.twins.slack.server import Twin
 
-pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
-"""For the connections that conftest tells of."""
-
 
 class SlackPlatform(Platform):
     """Ann's words are a mention in a thread, since slash commands cannot be typed there."""

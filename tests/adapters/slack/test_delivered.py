@@ -25,10 +25,6 @@ from tests.twins.slack.delivery import encoded
 from tests.twins.slack.hands import Hands
 from tests.twins.slack.server import Twin
 
-pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
-"""For the connections that conftest tells of."""
-
-
 # ---- what is delivered
 
 

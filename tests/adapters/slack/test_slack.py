@@ -25,8 +25,6 @@ from tests.twins.slack import limits
 from tests.twins.slack.hands import Hands
 from tests.twins.slack.server import Twin
 
-pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
-"""For the connections that conftest tells of."""
 ANN = Person("U1", "ann")
 PLACE = Place("T1/C1")
 NAUGHTY = (

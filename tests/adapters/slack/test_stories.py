@@ -16,10 +16,7 @@ from tests.twins.slack.server import Twin
 
 ROWS = [f"human: what is item {n}? bot: item {n} is number {n} of threadtune." for n in range(24)]
 FACTS = ("text\n" + "".join(f'"{row}"\n' for row in ROWS)).encode()
-pytestmark = [
-    pytest.mark.slow,
-    pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
-]
+pytestmark = pytest.mark.slow
 
 
 @contextlib.asynccontextmanager
