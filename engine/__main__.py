@@ -162,6 +162,20 @@ def fetch(folder: Path, cache: Annotated[Path | None, typer.Option(help=CACHE)] 
 
 
 @app.command()
+def merge(
+    folder: Path, to: Annotated[Path | None, typer.Option(help="Where to; left out, beside the lora.")] = None
+) -> None:
+    """Make full weights of a run's lora and its base, and compare what both answer."""
+    from engine.work.export.merge import merge_run
+    from engine.work.training.task import Failure
+
+    try:
+        typer.echo(merge_run(folder, to))
+    except Failure as failure:
+        raise Refusal(failure.reason) from None
+
+
+@app.command()
 def push(
     folder: Path,
     to: Annotated[str, typer.Option(help="The repo, as namespace/name; left out, the run's own target.")] = "",

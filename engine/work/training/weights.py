@@ -148,12 +148,22 @@ def first(error: Exception) -> str:
 def save(task: Task, model: Any, tokenizer: Any) -> Path:
     """Write what was trained to `<attempt>/output`: the lora, or full weights with `lora=off` or `merge=on`.
 
+    With `merge=on` the lora is saved first, to `<attempt>/lora`, so that no merge can cost it.
     Raises Failure where a weight is not finite. Nothing in the folder names a path of this machine.
     """
     output = task.attempt.folder / "output"
     if task.is_on("lora") and task.settings.get("merge"):
-        model = model.merge_and_unload()
-    if task.is_on("lora") and not task.settings.get("merge"):
+        from engine.work.export.merge import merge
+
+        lora = write(task, model, tokenizer, task.attempt.folder / "lora")
+        merge(task.folder.model, lora, output)
+        check_finite(output)
+        return output
+    return write(task, model, tokenizer, output)
+
+
+def write(task: Task, model: Any, tokenizer: Any, output: Path) -> Path:
+    if task.is_on("lora"):
         config = model.peft_config["default"]
         config.base_model_name_or_path, config.revision = task.spec.model.id, task.spec.model.revision or None
         model.save_pretrained(output, save_embedding_layers=False)
