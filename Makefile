@@ -59,11 +59,13 @@ format: install-dev
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
+# How many tests run at once; what takes minutes, and what kills processes, runs alone.
+JOBS ?= 2
 test: lint
-	OMP_NUM_THREADS=1 $(BIN)/pytest -m "not slow"
+	OMP_NUM_THREADS=1 $(BIN)/pytest -n $(JOBS) -m "not slow"
 
-test-all: lint
-	OMP_NUM_THREADS=1 $(BIN)/pytest
+test-all: test
+	OMP_NUM_THREADS=1 $(BIN)/pytest -m slow
 
 bench-check: install
 	OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.check
