@@ -13,6 +13,7 @@ from engine.jobs import Value
 from engine.plan.estimate import GB, memory_bytes
 from engine.plan.models import Look
 from engine.plan.parameters import table_for, word
+from engine.refusal import Refusal
 
 SMALL = 500_000_000
 """Weights below which a model wants a higher learning rate, and an encoder is trained whole."""
@@ -44,6 +45,7 @@ def settle(
     method: str, given: Mapping[str, Value], *, rows: int, tokens_median: int, look: Look, slot: Slot
 ) -> dict[str, Setting]:
     """Every parameter of the method with its value and why. `rows` are the training rows, `tokens_median` of one."""
+    check_bits(given, slot)
     where = Circumstances(method, rows, tokens_median, look, slot)
     values: dict[str, Value] = dict(given)
     settings = {name: Setting(value, "as given") for name, value in given.items()}
@@ -59,7 +61,22 @@ def settle(
     return {parameter.name: settings[parameter.name] for parameter in table_for(method)}
 
 
+def check_bits(given: Mapping[str, Value], slot: Slot) -> None:
+    """Raises Refusal for a quantized base that cannot be: bitsandbytes holds frozen weights, and on GPUs."""
+    bits = str(given.get("quantization", "none"))
+    if bits == "none":
+        return
+    if not slot.gpus:
+        raise Refusal(f"quantization={bits} needs a GPU, and there is none here: leave it out.", "quantization")
+    if given.get("lora") is False:
+        raise Refusal(
+            f"quantization={bits} freezes the base, so only a lora can be trained: leave lora=off out.", "lora"
+        )
+
+
 def lora(where: Circumstances, values: Mapping[str, Value]) -> Setting:
+    if values.get("quantization", "none") != "none":
+        return Setting(True, "a base in fewer bits is frozen")
     if where.method == "mlm" and where.look.parameters < SMALL:
         return Setting(False, "a small encoder is trained whole")
     return Setting(True, "trains about 1 % as many weights, and cannot spoil the base")
@@ -94,7 +111,7 @@ def learning_rate(where: Circumstances, values: Mapping[str, Value]) -> Setting:
 
 def batch_size(where: Circumstances, values: Mapping[str, Value]) -> Setting:
     """The wanted rows of a step, or as many of them as the memory holds at once."""
-    wanted = wanted_rows(where)
+    wanted = wanted_rows(where, values)
     batch = wanted
     while batch > 1 and memory(where, {**values, "batch_size": batch}) > MARGIN * where.slot.memory_gb * GB:
         batch //= 2
@@ -102,12 +119,21 @@ def batch_size(where: Circumstances, values: Mapping[str, Value]) -> Setting:
 
 
 def gradient_accumulation(where: Circumstances, values: Mapping[str, Value]) -> Setting:
-    times = max(1, wanted_rows(where) // int(values["batch_size"]))
-    return Setting(times, "one batch a step" if times == 1 else f"so that a step takes {wanted_rows(where)} rows")
+    wanted = wanted_rows(where, values)
+    times = max(1, wanted // int(values["batch_size"]))
+    return Setting(times, "one batch a step" if times == 1 else f"so that a step takes {wanted} rows")
 
 
-def wanted_rows(where: Circumstances) -> int:
-    """Rows of an optimizer step: enough steps for few rows, less noise for many."""
+def wanted_rows(where: Circumstances, values: Mapping[str, Value]) -> int:
+    """Rows of an optimizer step: enough steps for few rows, less noise for many; of packed ones as many tokens."""
+    rows = single_rows(where)
+    if not values.get("packing"):
+        return rows
+    share = rows * where.tokens_median / int(values["max_length"])
+    return int(2 ** round(math.log2(max(1.0, share))))
+
+
+def single_rows(where: Circumstances) -> int:
     if not where.is_gpu:
         return 16 if where.look.parameters < QUICK else 4
     if where.rows < 200:
@@ -127,8 +153,8 @@ def memory(where: Circumstances, values: Mapping[str, Value]) -> float:
 
 def packing(where: Circumstances, values: Mapping[str, Value]) -> Setting:
     is_short = where.tokens_median * 4 < int(values["max_length"])
-    if where.method == "clm" and where.is_gpu and where.rows >= 1_000 and is_short:
-        return Setting(True, "many short texts")
+    if where.method in ("sft", "clm") and where.is_gpu and where.rows >= 1_000 and is_short:
+        return Setting(True, "many short texts: padding would be half of the work")
     return Setting(False, "one row at a time")
 
 
@@ -151,9 +177,9 @@ RULES: Mapping[str, Rule] = {
     "epochs": epochs,
     "learning_rate": learning_rate,
     "gradient_checkpointing": gradient_checkpointing,
+    "packing": packing,
     "batch_size": batch_size,
     "gradient_accumulation": gradient_accumulation,
-    "packing": packing,
     "warmup_ratio": warmup_ratio,
     "save_steps": save_steps,
     "valid": valid,

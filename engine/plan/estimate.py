@@ -18,6 +18,8 @@ GPU_SHARE = 0.3
 """What transformers reaches of that on models above a billion weights; smaller ones are bound by launches."""
 START_S = 15.0
 """Imports, loading, answers before and after, saving and loading back, for a model of 135M."""
+BITS = {"int8": 1.1, "int4": 0.6}
+"""Bytes of a weight, with the scales that bitsandbytes keeps, and what it leaves whole."""
 PAIRS = ("dpo", "orpo", "reward")
 
 
@@ -61,7 +63,7 @@ def memory_bytes(method: str, values: Mapping[str, Value], look: Look, slot: Slo
     """Weights, gradients with optimizer, activations of the longest batch, logits, and what the libraries need."""
     is_gpu = slot.gpus > 0
     is_lora = bool(values["lora"])
-    width = 2 if is_gpu and is_lora else 4
+    width = BITS.get(str(values.get("quantization")), 2.0 if is_gpu and is_lora else 4.0)
     trained = lora_weights(values, look) if is_lora else look.parameters
     tokens = int(values["max_length"]) * int(values.get("batch_size", 1)) * (2 if method in PAIRS else 1)
     per_layer = look.hidden * (2 if values.get("gradient_checkpointing") else 20)

@@ -83,6 +83,10 @@ TABLE: tuple[Parameter, ...] = (
         "lora", "switch", True, "Train small low-rank weights beside the frozen base; off trains all weights.",
         ("peft", "use_peft"), by_method={"mlm": False},
     ),
+    Parameter(
+        "quantization", "choice", "none", "Hold the frozen base in 8 or 4 bits, on a GPU: less memory, slower steps.",
+        choices=("none", "int8", "int4"),
+    ),
     Parameter("lora_r", "whole", 16, "Rank of the lora: higher holds more, and costs more.", ("r",), 1, 1024),
     Parameter("lora_alpha", "whole", 32, "Scale of the lora, divided by its rank.", ("alpha",), 1, 4096),
     Parameter("lora_dropout", "number", 0.0, "Share of the lora's inputs that are dropped.", ("dropout",), 0, 0.9),

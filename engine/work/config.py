@@ -30,7 +30,6 @@ WITHOUT_EFFECT = frozenset(
         "mixed_precision",
         "model_ref",
         "padding",
-        "quantization",
         "save_total_limit",
         "target_modules",
         "trainer",

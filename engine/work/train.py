@@ -18,6 +18,7 @@ from engine.folder import RunFolder
 from engine.jobs import Answer
 from engine.plan.parameters import complete
 from engine.work.plot import draw
+from engine.work.speed.choices import keep_compiled
 from engine.work.training.checkpoints import step_of
 from engine.work.training.resume import checkpoint_to_resume, history, smaller
 from engine.work.training.task import Failure, Task, Work, explain, is_out_of_memory
@@ -33,6 +34,7 @@ def train(path: Path) -> bool:
     if "RANK" not in os.environ:
         os.environ.setdefault("CUDA_VISIBLE_DEVICES", "0")  # TRL refuses several devices in one process
     folder = RunFolder(path)
+    keep_compiled(folder.path.resolve().parent / ".compiled")
     attempt = folder.current_attempt("train")
     log = EventLog(attempt.folder, attempt.run, attempt.name)
     spec = folder.read_spec()
@@ -83,6 +85,7 @@ def carry_out(task: Task) -> bool:
         answers=answers,
         are_answers_held_out=work.are_held_out,
         train_s=round(train_s, 2),
+        rows=len(watch.collator.rows),
     )
     return True
 
@@ -103,13 +106,15 @@ def watched(task: Task, work: Work, step: int) -> Any:
     from transformers import PrinterCallback
 
     from engine.work.training.loop import CountingCollator, Watch, planned_steps
+    from engine.work.training.weights import has_gpu
 
     collator = CountingCollator(work.trainer.data_collator)
     work.trainer.data_collator = collator
     work.trainer.remove_callback(PrinterCallback)
-    watch = Watch(task, collator)
+    watch = Watch(task, collator, lambda step: evaluate(task, work, step))
     work.trainer.add_callback(watch)
-    task.report("started", step=step, steps=planned_steps(task, len(work.trainer.train_dataset)))
+    steps = planned_steps(task, len(work.trainer.train_dataset))
+    task.report("started", step=step, steps=steps, has_gpu=has_gpu())
     return watch
 
 

@@ -5,6 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from sqlalchemy import Connection
 
 import engine.store
 from bot import store
@@ -50,7 +51,7 @@ def test_a_comparison_wants_two_runs() -> None:
 
 
 async def knows(context: Context, run: Run) -> str:
-    def add(db: engine.store.Connection) -> str:
+    def add(db: Connection) -> str:
         added = engine.store.add_run(db, run)
         store.watch(db, added.id, THREAD, ANN)
         return added.id

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import msgspec
-from sqlalchemy import Column, Connection, Float, Integer, Select, String, Table, Text, insert, select, update
+from sqlalchemy import Column, Connection, Float, Integer, Select, String, Table, Text, delete, insert, select, update
 
 from engine.store import attempts, metadata
 
@@ -64,6 +64,11 @@ def save(db: Connection, question: Question) -> None:
 
 def _state(question: Question) -> dict[str, str]:
     return {"state": question.state, "body": msgspec.json.encode(question).decode()}
+
+
+def forget(db: Connection, run: str) -> None:
+    """Remove what was asked of a run, and what it said."""
+    db.execute(delete(questions).where(questions.c.run == run))
 
 
 def at_work(db: Connection) -> list[Question]:

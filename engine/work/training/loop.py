@@ -1,8 +1,10 @@
 """The training loop: its arguments in one place, and what watches it (progress, the stop file, NaN)."""
 
 import math
+import resource
 import time
 from collections import deque
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -10,9 +12,12 @@ from transformers import TrainerCallback
 
 from engine import fault
 from engine.plan import estimate
+from engine.work.speed import choices
 from engine.work.training.checkpoints import mark_complete
+from engine.work.training.hints import Curves, hints
+from engine.work.training.resume import keep_learning_rate, told_hints
 from engine.work.training.task import Failure, Task
-from engine.work.training.weights import has_bf16, has_gpu
+from engine.work.training.weights import has_gpu
 
 STOP_FILE = "stop"
 RECENT = 20
@@ -21,13 +26,16 @@ RECENT = 20
 
 def arguments(task: Task, rows: int) -> dict[str, Any]:
     """What every trainer's config gets. No token, no report to anybody; the first figure that is none must be seen."""
+    made = chosen(task, rows)
+    choices.tell(made)
+    batch, accumulation = choices.batch_and_accumulation(made, task.settings)
     is_gpu = has_gpu()
     steps = planned_steps(task, rows)
     save_steps = task.whole("save_steps") or max(50, math.ceil(steps / 5))
     return {
         "output_dir": str(task.folder.checkpoints),
-        "per_device_train_batch_size": task.whole("batch_size"),
-        "gradient_accumulation_steps": task.whole("gradient_accumulation"),
+        "per_device_train_batch_size": batch,
+        "gradient_accumulation_steps": accumulation,
         "learning_rate": task.number("learning_rate"),
         "num_train_epochs": task.number("epochs"),
         "max_steps": task.whole("max_steps") or -1,
@@ -38,8 +46,7 @@ def arguments(task: Task, rows: int) -> dict[str, Any]:
         "optim": str(task.settings["optimizer"]),
         "seed": task.whole("seed"),
         "gradient_checkpointing": task.is_on("gradient_checkpointing"),
-        "train_sampling_strategy": "group_by_length",
-        "bf16": has_bf16(),
+        **choices.trainer_arguments(made),
         "use_cpu": not is_gpu,
         "dataloader_num_workers": 0,
         "dataloader_pin_memory": is_gpu,
@@ -56,20 +63,39 @@ def arguments(task: Task, rows: int) -> dict[str, Any]:
     }
 
 
+def chosen(task: Task, rows: int) -> list[choices.Choice]:
+    """What is done for speed, here, with `rows` rows."""
+    import torch
+
+    machine = choices.machine_here()
+    seconds = 0.0
+    if machine.has_gpu and task.settings.get("packing"):
+        memory_gb = torch.cuda.get_device_properties(0).total_memory / estimate.GB
+        seconds = choices.expected_s(task.settings, rows, task.folder.model, memory_gb)
+    return choices.choices(choices.Job(task.spec.method, task.settings, seconds), machine)
+
+
 def planned_steps(task: Task, rows: int) -> int:
     """Optimizer steps of the whole training on one device."""
     return estimate.planned_steps(task.settings, rows)
 
 
+OURS = ("row", "rows", "length")
+"""Columns that are counted here and that no collator knows."""
+
+
 class CountingCollator:
-    """Counts the tokens, without padding, of the batches that a trainer's own collator makes."""
+    """Counts the tokens, without padding, and the distinct rows of the batches that a trainer's own collator makes."""
 
     def __init__(self, collate: Any) -> None:
         self.collate = collate
         self.tokens = 0
+        self.rows: set[int] = set()
 
     def __call__(self, rows: list[Any]) -> Any:
-        batch = self.collate(rows)
+        for row in rows:
+            self.rows.update(row.get("rows") or [row["row"]])
+        batch = self.collate([{name: row[name] for name in row if name not in OURS} for row in rows])
         masks = [value for name, value in batch.items() if name.endswith("attention_mask")]
         packed = [batch["input_ids"]] if not masks and "input_ids" in batch else []
         self.tokens += sum(int(mask.sum()) for mask in masks) + sum(ids.numel() for ids in packed)
@@ -79,16 +105,21 @@ class CountingCollator:
 class Watch(TrainerCallback):  # type: ignore[misc]  # transformers has no types
     """Reports each step, ends the training at the stop file or at the first loss or gradient that is not finite."""
 
-    def __init__(self, task: Task, collator: CountingCollator) -> None:
+    def __init__(self, task: Task, collator: CountingCollator, evaluate: Callable[[int], dict[str, float]]) -> None:
         self.task = task
         self.collator = collator
+        self.evaluate = evaluate
         self.stop = ""
         """What the stop file asked for: `save`, `drop`, or nothing yet."""
         self.losses: list[float] = []
+        self.grad_norms: list[float] = []
+        self.held_out: list[tuple[int, float]] = []
+        self.hints = told_hints(task)
         self.recent: deque[tuple[float, int]] = deque(maxlen=RECENT + 1)
         """When each of the last steps ended, and how many tokens had been seen by then."""
 
-    def on_train_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+    def on_train_begin(self, args: Any, state: Any, control: Any, **have: Any) -> None:
+        keep_learning_rate(self.task.number("learning_rate"), have.get("optimizer"), have.get("lr_scheduler"))
         self.recent.append((time.monotonic(), self.collator.tokens))
 
     def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
@@ -107,6 +138,8 @@ class Watch(TrainerCallback):  # type: ignore[misc]  # transformers has no types
         loss, grad_norm = float(logs["loss"]), float(logs.get("grad_norm", 0.0))
         check_finite(state.global_step, loss, grad_norm)
         self.losses.append(loss)
+        self.grad_norms.append(grad_norm)
+        self.hint()
         if state.global_step % self.task.whole("logging_steps") and state.global_step < state.max_steps:
             return
         step_s, tokens_per_s = speed(self.recent)
@@ -118,6 +151,7 @@ class Watch(TrainerCallback):  # type: ignore[misc]  # transformers has no types
             learning_rate=logs.get("learning_rate"),
             grad_norm=round(grad_norm, 6),
             tokens_per_s=round(tokens_per_s, 1),
+            memory_gb=round(peak_memory_gb(), 3),
             left_s=round(step_s * (state.max_steps - state.global_step), 1),
         )
 
@@ -125,6 +159,33 @@ class Watch(TrainerCallback):  # type: ignore[misc]  # transformers has no types
         fault.point("train.unmarked")
         mark_complete(Path(args.output_dir) / f"checkpoint-{state.global_step}")
         self.task.report("checkpoint", step=state.global_step)
+        if not self.stop:
+            self.measure(state.global_step)
+
+    def measure(self, step: int) -> None:
+        """The held-out figures as the model stands; what that takes is no training time."""
+        metrics = self.evaluate(step)
+        if "eval_loss" in metrics:
+            self.held_out.append((step, metrics["eval_loss"]))
+            self.hint()
+        self.task.report("phase", phase="training")
+        self.recent.clear()
+        self.recent.append((time.monotonic(), self.collator.tokens))
+
+    def hint(self) -> None:
+        for name, text in hints(Curves(self.losses, self.grad_norms, self.held_out)).items():
+            if name not in self.hints:
+                self.hints.add(name)
+                self.task.report("warning", text=text, hint=name)
+
+
+def peak_memory_gb() -> float:
+    """The most that was held at once: of the GPU by torch, else of this process (ru_maxrss is in KiB)."""
+    import torch
+
+    if has_gpu():
+        return float(torch.cuda.max_memory_reserved()) / estimate.GB
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / estimate.GB
 
 
 def asked_to_stop(folder: Path) -> str:
@@ -140,7 +201,7 @@ def check_finite(step: int, loss: float, grad_norm: float) -> None:
         return
     raise Failure(
         "nan",
-        f"The loss is no longer a number (step {step}): nothing was kept. Half the learning_rate usually helps; "
+        f"The loss is no longer a number (step {step}), so the training was ended. Half the learning_rate usually helps; "
         "if not, look for rows that are empty or garbled.",
     )
 

@@ -6,6 +6,7 @@ import shutil
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from engine.events import Event, read_events
 from engine.jobs import Attempt, Value
@@ -54,6 +55,24 @@ def checkpoint_to_resume(task: Task) -> Path | None:
         steps = ", ".join(str(step) for step in damaged)
         task.report("warning", text=f"The checkpoint of step {steps} was not whole: {then}.")
     return good
+
+
+def keep_learning_rate(rate: float, optimizer: Any, scheduler: Any) -> None:
+    """A checkpoint brings the learning rate of the run that wrote it: the one that this run was given holds."""
+    inner = getattr(scheduler, "scheduler", scheduler)
+    before = next(iter(getattr(inner, "base_lrs", ())), 0.0)
+    if optimizer is None or not before or math.isclose(before, rate):
+        return
+    inner.base_lrs = [rate] * len(inner.base_lrs)
+    for group in optimizer.param_groups:
+        group["initial_lr"] = rate
+        group["lr"] *= rate / before
+
+
+def told_hints(task: Task) -> set[str]:
+    """The hints that earlier attempts gave: each is given once."""
+    said = (event.data.get("hint", "") for events in earlier(task.attempt) for event in events)
+    return {name for name in said if name}
 
 
 def history(task: Task) -> list[Event]:

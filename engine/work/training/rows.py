@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from engine.data.encoding import Encoded, Row
+from engine.work.speed.kept import kept
 from engine.work.training.task import Failure, Task
 
 
@@ -30,15 +31,15 @@ def read_held_out(task: Task) -> list[Row]:
 
 def encode_all(task: Task, rows: Iterable[Row], encode: Callable[[Row], Encoded | None]) -> list[Encoded]:
     """`encode` of each row; a row of which nothing is left to learn is dropped. Both cut and dropped rows are told."""
-    encoded = [encode(row) for row in rows]
-    kept = [item for item in encoded if item is not None]
-    check_any(kept)
-    cut = sum(bool(item["is_cut"]) for item in kept)
+    encoded = kept(task, task.folder.rows("train"), lambda: [encode(row) for row in rows])
+    used = [item for item in encoded if item is not None]
+    check_any(used)
+    cut = sum(bool(item["is_cut"]) for item in used)
     if cut:
         task.report("warning", text=f"{cut} rows are longer than {task.whole('max_length')} tokens and were cut.")
-    if len(kept) < len(encoded):
-        task.report("warning", text=f"{len(encoded) - len(kept)} rows were left out: nothing in them can be learned.")
-    return kept
+    if len(used) < len(encoded):
+        task.report("warning", text=f"{len(encoded) - len(used)} rows were left out: nothing in them can be learned.")
+    return used
 
 
 def encode_held_out(rows: Iterable[Row], encode: Callable[[Row], Encoded | None]) -> list[Encoded]:
@@ -50,6 +51,8 @@ def to_dataset(encoded: Sequence[Encoded], names: Sequence[str]) -> Any:
     from datasets import Dataset
 
     columns = {name: [item[name] for item in encoded] for name in names}
+    if "row" in encoded[0]:
+        columns["row"] = [item["row"] for item in encoded]
     ids = [name for name in names if name.endswith("_ids")]
     lengths = [sum(len(item[name]) for name in ids) for item in encoded]
     return Dataset.from_dict({**columns, "length": lengths})

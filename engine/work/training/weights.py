@@ -1,5 +1,6 @@
 """Weights and tokenizers, into and out of a run's folder: local files, safetensors, none of the model's own code."""
 
+import importlib.util
 import json
 from collections.abc import Sequence
 from pathlib import Path
@@ -72,7 +73,9 @@ def load_model(task: Task, kind: str, source: Path | None = None) -> Any:
     folder = source or task.folder.model
     check_shards(folder)
     is_frozen = task.is_on("lora") and has_bf16()
-    extra = {"num_labels": 1} if kind == "SequenceClassification" else {}
+    extra = {**({"num_labels": 1} if kind == "SequenceClassification" else {}), **in_fewer_bits(task)}
+    if task.settings.get("packing") and has_gpu() and importlib.util.find_spec("flash_attn"):
+        extra["attn_implementation"] = "flash_attention_2"
     loader = getattr(transformers, f"AutoModelFor{kind}")
     try:
         return loader.from_pretrained(
@@ -82,6 +85,33 @@ def load_model(task: Task, kind: str, source: Path | None = None) -> Any:
         raise Failure(
             "model", f"{task.spec.model.id} cannot be loaded for {task.spec.method}: {first(error)}"
         ) from error
+
+
+def in_fewer_bits(task: Task) -> dict[str, Any]:
+    """What transformers needs to hold the base in 8 or 4 bits (https://arxiv.org/abs/2305.14314 for the latter).
+
+    Raises Failure where bitsandbytes or a GPU is missing.
+    """
+    bits = str(task.settings.get("quantization", "none"))
+    if bits == "none":
+        return {}
+    if not has_gpu() or importlib.util.find_spec("bitsandbytes") is None:
+        lacks = "the package bitsandbytes" if has_gpu() else "a GPU"
+        raise Failure(
+            "model", f"quantization={bits} needs {lacks}, which is not there where this trains: leave it out."
+        )
+    import torch
+    from transformers import BitsAndBytesConfig
+
+    if bits == "int8":
+        return {"quantization_config": BitsAndBytesConfig(load_in_8bit=True), "device_map": {"": 0}}
+    config = BitsAndBytesConfig(
+        load_in_4bit=True,
+        bnb_4bit_quant_type="nf4",
+        bnb_4bit_use_double_quant=True,
+        bnb_4bit_compute_dtype=torch.bfloat16 if has_bf16() else torch.float16,
+    )
+    return {"quantization_config": config, "device_map": {"": 0}}
 
 
 def load_result(task: Task, kind: str) -> Any:
@@ -95,7 +125,8 @@ def load_result(task: Task, kind: str) -> Any:
 
 
 def to_device(model: Any) -> Any:
-    return (model.to("cuda") if has_gpu() else model).eval()
+    is_placed = getattr(model, "is_quantized", False)  # bitsandbytes puts its weights where they stay
+    return (model.to("cuda") if has_gpu() and not is_placed else model).eval()
 
 
 def check_shards(folder: Path) -> None:
@@ -134,8 +165,10 @@ def head_names(model: Any) -> tuple[str, ...]:
 def with_lora(model: Any, config: Any) -> Any:
     if config is None:
         return model
-    from peft import get_peft_model
+    from peft import get_peft_model, prepare_model_for_kbit_training
 
+    if getattr(model, "is_quantized", False):
+        model = prepare_model_for_kbit_training(model)
     return get_peft_model(model, config)
 
 

@@ -68,10 +68,11 @@ def test_autotrains_config_is_understood(tmp_path: Path) -> None:
             "batch_size": 2,
             "learning_rate": 3e-5,
             "lora": True,
+            "quantization": "int4",
             "gradient_accumulation": 4,
             "template": "auto",
         },
-        notes=("`quantization` has no effect here.", "`mixed_precision` has no effect here."),
+        notes=("`mixed_precision` has no effect here.",),
     )
 
 

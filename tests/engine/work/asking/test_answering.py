@@ -37,7 +37,8 @@ def said(run: RunFolder) -> list[Event]:
 def trained(folder: Path, method: str = "sft", **parameters: Value) -> RunFolder:
     make = make_masked if method == "mlm" else make_causal
     model = make(folder / "model", TEXTS)
-    run = make_run(folder / "run", method, model, rows_for(method), **{"learning_rate": 0.01, **parameters})
+    parameters = {"learning_rate": 0.01, **parameters}
+    run = make_run(folder / "run", method, model, rows_for(method), (), **parameters)
     assert train(run.path)
     return run
 

@@ -164,3 +164,5 @@ async def test_what_was_told_is_told_again_only_once_it_has_changed(house: House
     await house.database.write(questions.save, questions.answered(question, "a", "b"))
     await house.database.write(questions.told, question)
     assert await how(house) == [("q1", "answered")]
+    await house.database.write(questions.forget, "1")
+    assert await how(house) == []
