@@ -21,6 +21,8 @@ class Health:
     def __init__(self, clock: Callable[[], float] = time.time) -> None:
         self.clock = clock
         self.beats: dict[str, float] = {}
+        self.ailment = ""
+        """Why nothing can be heard or said, for as long as somebody has to mend it."""
 
     def watched(self, tick: Callable[[], Awaitable[None]]) -> Callable[[], Awaitable[None]]:
         """The same tick, whose every end is noted."""
@@ -67,7 +69,8 @@ def _application(settings: Settings, health: Health) -> web.Application:
     async def ready(_: web.Request) -> web.Response:
         stale = health.stale()
         hub = "models are pushed to " + settings.hf_namespace if settings.can_push else "models stay on this server"
-        return web.json_response({"stopped": stale, "hub": hub}, status=503 if stale else 200)
+        told = {"stopped": stale, "hub": hub, "ailment": health.ailment}
+        return web.json_response(told, status=503 if stale or health.ailment else 200)
 
     async def metrics(_: web.Request) -> web.Response:
         return web.Response(body=generate_latest(), content_type="text/plain")

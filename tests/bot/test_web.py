@@ -42,6 +42,15 @@ async def test_a_tick_that_stopped_turns_the_bot_unhealthy(port: int) -> None:
         assert await status(port, "/metrics") == 200
 
 
+async def test_a_chat_that_takes_no_token_turns_the_bot_unhealthy(port: int) -> None:
+    health = Health()
+    async with serve_web(Settings(_env_file=None, http_port=port), health):
+        assert await status(port, "/healthz") == 200
+        health.ailment = "Slack no longer takes SLACK_BOT_TOKEN."
+        assert await status(port, "/healthz") == 503
+        assert await status(port, "/readyz") == 503
+
+
 async def test_a_tick_that_fails_does_not_count_as_one() -> None:
     now = 1000.0
     health = Health(lambda: now)

@@ -66,6 +66,8 @@ class Api:
 
         Everything is sent as a form, the one way that all methods take.
         """
+        if self.broken:
+            raise TryLater(BROKEN_S)
         channel = str(arguments.get("channel", ""))
         self.pace.take(method, channel)
         form = {name: _text(value) for name, value in arguments.items() if value is not None}

@@ -5,6 +5,7 @@ import re
 from collections.abc import Iterable
 from typing import Any
 
+from adapters.chat.slack.surfaces.fields import packed
 from bot.chat import Button, Message, Person, Table
 
 Block = dict[str, Any]
@@ -108,6 +109,16 @@ def _left_out(table: Table, rows: list[tuple[str, ...]]) -> str:
     return " · ".join(filter(None, (table.title, f"{more} more rows are not shown" if more else "")))
 
 
+def listed(message: Message) -> Iterable[Block]:
+    """The message's words, and a line for each row of its table: for where the page is narrow."""
+    pieces = list(_pieces(message.text))
+    if pieces:
+        yield {"type": "rich_text_section", "elements": pieces}
+    for row in _rows(message.table)[1:] if message.table else ():
+        line = [_run(row[0], bold=True), _run("  " + " · ".join(cell for cell in row[1:] if cell != "–"))]
+        yield {"type": "rich_text_section", "elements": line}
+
+
 def _heading(text: str) -> list[Block]:
     section = {"type": "rich_text_section", "elements": [_run(cut(clean(text), MAX_HEADER), bold=True)]}
     return [{"type": "rich_text", "elements": [section]}] if text else []
@@ -138,6 +149,6 @@ def _button(number: int, button: Button) -> Block:
         "type": "button",
         "action_id": f"press-{number}",
         "text": plain(button.label, MAX_LABEL),
-        "value": button.action[:MAX_VALUE],
+        "value": packed(button) if button.form else button.action[:MAX_VALUE],
         **style,
     }

@@ -14,8 +14,8 @@ from adapters.chat.slack.people import People
 from adapters.chat.slack.reading import Where, is_direct, where
 from adapters.chat.slack.receive import Receiver
 from adapters.chat.slack.settings import SlackSettings
-from bot.chat import Gone, Handler, Message, MessageId, Person, Place, Upload
-from engine.refusal import Refusal
+from adapters.chat.slack.surfaces.home import MARK, Homes, part_of
+from bot.chat import Gone, Handler, Lapsed, Message, MessageId, Person, Place, Upload
 
 EVENT = "threadtune_message"
 LOOK_BACK_S = 600.0
@@ -24,13 +24,16 @@ KEPT_KEYS = 10_000
 
 class SlackChat:
     """A place is `team/channel/thread_ts`, `team/channel`, or `team/channel/@person` for what only one person sees;
-    an operator may write a channel's id or its name. A message's id is `channel/ts`; one that only a person sees
-    cannot be changed, so that its id, `channel/@person/ts/thread`, says where a newer one goes."""
+    an operator may write a channel's id or its name; `team/~person/part` is a part of a Home tab.
+
+    A message's id is `channel/ts`; one that only a person sees cannot be changed, so that its id,
+    `channel/@person/ts/thread`, says where a newer one goes."""
 
     def __init__(self, settings: SlackSettings) -> None:
         self.settings = settings
         self.api = Api(settings)
         self.people = People(self.api)
+        self.homes = Homes(self.api)
         self.pace_s = MIN_GAP_S
         self.born = self.api.pace.clock()
         self.stands = Cursor()
@@ -39,7 +42,7 @@ class SlackChat:
         self.attached: set[tuple[str, str]] = set()
 
     async def listen(self, handler: Handler, since: str) -> None:
-        """Raises Refusal when Slack no longer takes the token."""
+        """Raises Refusal where Slack does not take a token at all, Lapsed where it no longer does."""
         self.stands = Cursor(since)
         me = await self.people.me()
         receiver = Receiver(self, me, handler)
@@ -53,7 +56,7 @@ class SlackChat:
                 await self.api.is_broken.wait()
         finally:
             await self.api.settled()
-        raise Refusal(f"Slack no longer takes SLACK_BOT_TOKEN ({self.api.broken}).", "SLACK_BOT_TOKEN")
+        raise Lapsed(f"Slack no longer takes SLACK_BOT_TOKEN ({self.api.broken}).", "SLACK_BOT_TOKEN")
 
     def cursor(self) -> str:
         return self.stands.text()
@@ -61,6 +64,8 @@ class SlackChat:
     async def post(self, place: Place, message: Message) -> MessageId:
         if message.key in self.ids:
             return self.ids[message.key]
+        if home := part_of(place):
+            return await self.homes.post(*home, message)
         target = await self._target(where(place), message)
         if target.only:
             posted = await self._post_private(target, message)
@@ -142,6 +147,9 @@ class SlackChat:
         return await self.api.call(method, blocks=blocks.blocks(message, has_table=False), **common)
 
     async def edit(self, posted: MessageId, message: Message) -> None:
+        if posted.startswith(MARK):
+            await self.homes.edit(posted, message)
+            return
         channel, _, ts = posted.partition("/")
         if not ts:
             raise Gone(posted)
@@ -176,6 +184,9 @@ class SlackChat:
 
     async def groups(self, person: Person) -> frozenset[str]:
         return await self.people.groups(person)
+
+    async def is_private(self, place: Place) -> bool:
+        return await self.people.is_private(where(place).channel)
 
 
 def _hashed(key: str) -> str:

@@ -20,6 +20,8 @@ class People:
         self.api = api
         self.bot: Bot | None = None
         self.names: dict[str, str] = {}
+        self.guests: set[str] = set()
+        self.is_open: dict[str, bool] = {}
         self.directs: dict[str, str] = {}
         self.named: dict[str, str] = {}
         self.members: dict[str, frozenset[str]] = {}
@@ -46,9 +48,11 @@ class People:
                 async with asyncio.timeout(NAME_S):
                     answer = await self.api.call("users.info", user=user)
                 self.names[user] = _shown(answer["user"]) or name or user
+                if is_guest(answer["user"], (await self.me()).team):
+                    self.guests.add(user)
             except (TimeoutError, Gone, Denied, TryLater, Refused):
-                return Person(user, name or user)
-        return Person(user, self.names[user])
+                return Person(user, name or user, is_guest=True)  # nobody is let in whom Slack does not vouch for
+        return Person(user, self.names[user], user in self.guests)
 
     async def direct(self, user: str) -> str:
         """The channel of a person's direct messages."""
@@ -70,6 +74,13 @@ class People:
             raise Gone(f"{word}: there is no such channel, or I am not in it")
         return self.named[word]
 
+    async def is_private(self, channel: str) -> bool:
+        """Whether it is anything but a public channel that the bot is in."""
+        if channel not in self.is_open:
+            found = await channels(self.api)
+            self.is_open |= {each["id"]: not (each.get("is_private") or each.get("is_im")) for each in found}
+        return not self.is_open.get(channel, False)
+
     async def groups(self, person: Person) -> frozenset[str]:
         """The handles of the user groups that the person is in, and `everyone`."""
         now = self.api.pace.clock()
@@ -80,6 +91,12 @@ class People:
             self.members_until = now + GROUPS_S
         mine = (handle for handle, users in self.members.items() if person.id in users)
         return frozenset({"everyone", *mine})
+
+
+def is_guest(user: dict[str, Any], team: str) -> bool:
+    """A guest of the workspace, or somebody of another one (Slack Connect), by what `users.info` says."""
+    is_foreign = bool(user.get("is_stranger")) or user.get("team_id", team) != team
+    return is_foreign or bool(user.get("is_restricted")) or bool(user.get("is_ultra_restricted"))
 
 
 def _shown(user: dict[str, Any]) -> str:

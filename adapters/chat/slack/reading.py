@@ -111,6 +111,8 @@ def press(body: Payload, me: Bot, person: Person) -> Incoming:
 def pressed_at(body: Payload) -> Where:
     container, message = body.get("container") or {}, body.get("message") or {}
     channel = (body.get("channel") or {}).get("id") or container.get("channel_id", "")
+    if not channel:
+        return Where(f"@{body['user']['id']}")
     if container.get("is_ephemeral"):
         thread = container.get("thread_ts") or ""
         return Where(channel, thread) if thread else Where(channel, only=body["user"]["id"])

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections import OrderedDict
+from collections.abc import Awaitable
 from typing import TYPE_CHECKING, Any
 
 import structlog
@@ -15,10 +16,11 @@ from adapters.chat.slack.reading import (
     incomings,
     is_from_a_person,
     press,
+    pressed_at,
     slash,
 )
-from adapters.chat.slack.surfaces import forms, home
-from bot.chat import Denied, Gone, Handler, Incoming, Message, Person, TryLater
+from adapters.chat.slack.surfaces import drops, fields, forms, home
+from bot.chat import Denied, Gone, Handler, Incoming, Message, Person, Place, TryLater
 from engine.refusal import Refusal
 
 if TYPE_CHECKING:
@@ -26,6 +28,7 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger()
 REMEMBERED = 2000
+LATE = "Slack did not let me open the form in time. Please press it once more."
 
 
 class Receiver:
@@ -43,12 +46,14 @@ class Receiver:
                 await self._event(body["event"])
             case "block_actions":
                 await self._pressed(body)
+            case "view_submission" if body["view"].get("callback_id") == fields.CALLBACK:
+                return await self._filled_in(body)
             case "view_submission":
                 return await forms.submitted(self, body)
             case "block_suggestion":
                 return forms.suggested(body)
             case "message_action":
-                await forms.open_for_message(self, body)
+                await self._opening(body, forms.open_for_message(self, body))
             case None if "command" in body:
                 return await self._slash(body)
         return None
@@ -58,23 +63,29 @@ class Receiver:
             case "message":
                 await self.message(event, event["channel"])
             case "app_home_opened" if event.get("tab") == "home":
-                await home.publish(self.chat.api, event["user"])
+                await home.opened(self, event)
             case "member_joined_channel" if event.get("user") == self.me.user:
-                await self._quietly(home.welcome(self.chat, self.me, event["channel"]))
+                await self.quietly(home.welcome(self.chat, self.me, event["channel"]))
 
     async def message(self, message: Payload, channel: str) -> None:
         """A message, whether Slack delivered it or the history brought it."""
         refused: list[tuple[Incoming, Refusal]] = []
+        asked: list[Incoming] = []
         async with self.order:
             if is_from_a_person(message, self.me):
                 message = await completed(self.chat.api, message)
                 person = await self.chat.people.person(message["user"])
-                for incoming in incomings(message, channel, self.me, person):
+                done, asked = drops.sorted_out(
+                    self.chat.settings.drops, incomings(message, channel, self.me, person), channel
+                )
+                for incoming in done:
                     refusal = await self._hand_over(incoming)
                     refused += [(incoming, refusal)] if refusal else []
             self.chat.stands.note(channel, message["ts"])
         for incoming, refusal in refused:
             await self._tell(incoming, refusal)
+        for incoming in asked:
+            await self.quietly(drops.ask(self.chat, incoming))
 
     async def hand_over(self, *things: Incoming) -> Refusal | None:
         """In this order; the first refusal ends it."""
@@ -99,14 +110,53 @@ class Receiver:
 
     async def _pressed(self, body: Payload) -> None:
         action = body["actions"][0]
+        value = action.get("value") or ""
         if action.get("action_id") == home.OPEN_FORM:
-            await forms.open_form(self, body["trigger_id"], forms.Start(body["user"]["id"]))
-        elif body.get("view") and action.get("value", "").startswith(home.COMMAND):
-            await home.command(self, body, action["value"].removeprefix(home.COMMAND))
-        elif action.get("type") == "button" and not action.get("url") and action.get("value"):
-            incoming = press(body, self.me, await self.person(body))
-            if refusal := await self.hand_over(incoming):
-                await self._tell(incoming, refusal)
+            form = forms.open_form(self, body["trigger_id"], forms.Start(body["user"]["id"]))
+            await self._opening(body, form)
+        elif body.get("view") and value.startswith(home.COMMAND):
+            await home.command(self, body, value.removeprefix(home.COMMAND))
+        elif action.get("type") == "button" and not action.get("url") and value:
+            await self._button(body, value)
+
+    async def _button(self, body: Payload, value: str) -> None:
+        """A press; with a form behind it, the form first; of a file that waits to be asked for, the file."""
+        if button := fields.unpacked(value):
+            view = fields.view(button, pressed_at(body).place(self.me.team).id)
+            opening = self.chat.api.call("views.open", trigger_id=body["trigger_id"], view=view)
+            await self._opening(body, opening)
+        elif value.startswith(drops.TAKE):
+            await drops.taken(self, body, value)
+        else:
+            await self.do(press(body, self.me, await self.person(body)))
+
+    async def do(self, *things: Incoming) -> None:
+        """Hand over; what is refused is said to whoever did it."""
+        if refusal := await self.hand_over(*things):
+            await self._tell(things[-1], refusal)
+
+    async def _filled_in(self, body: Payload) -> Payload | None:
+        """The form behind a button came back: the press, with what was filled in. A refusal stands at its field."""
+        what, place = fields.answered(body["view"])
+        incoming = Incoming(f"slack/{body['view']['id']}", Place(place), await self.person(body), what)
+        refusal = await self.hand_over(incoming)
+        if refusal is None:
+            return None
+        at = refusal.field if refusal.field in what.values else next(iter(what.values))
+        return {"response_action": "errors", "errors": {at: refusal.text}}
+
+    async def _opening(self, body: Payload, opening: Awaitable[Any]) -> str:
+        """Open a form; why it did not open is said to whoever asked, and returned. Slack lets a form be opened within
+        three seconds of the click, and once."""
+        try:
+            await opening
+        except (Gone, Denied, TryLater, Refused) as reason:
+            log.warning("form not opened", reason=repr(reason))
+            if "command" not in body:
+                note = Message(f"slack/{body['trigger_id']}/late", LATE, only_for=await self.person(body))
+                await self.quietly(self.chat.post(pressed_at(body).place(self.me.team), note))
+            return LATE
+        return ""
 
     async def _slash(self, body: Payload) -> Payload | None:
         """A method, or nothing, opens the form; other words are answered to who typed them."""
@@ -116,16 +166,16 @@ class Receiver:
         except Refusal as refusal:
             return {"response_type": "ephemeral", "text": shown(refusal)}
         if start:
-            await forms.open_form(self, body["trigger_id"], start)
-            return None
+            late = await self._opening(body, forms.open_form(self, body["trigger_id"], start))
+            return {"response_type": "ephemeral", "text": late} if late else None
         refused = await self.hand_over(incoming)
         return {"response_type": "ephemeral", "text": shown(refused)} if refused else None
 
     async def _tell(self, incoming: Incoming, refusal: Refusal) -> None:
         note = Message(f"{incoming.key}/refusal", refusal.text, only_for=incoming.person)
-        await self._quietly(self.chat.post(incoming.place, note))
+        await self.quietly(self.chat.post(incoming.place, note))
 
-    async def _quietly(self, telling: Any) -> None:
+    async def quietly(self, telling: Any) -> None:
         """What is only said, and not stored, must not keep Slack from its acknowledgement."""
         try:
             await telling

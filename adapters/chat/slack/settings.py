@@ -1,5 +1,7 @@
 """What an operator sets for Slack: `SLACK_…` in the environment or `.env`."""
 
+from typing import Literal
+
 from pydantic import Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
@@ -18,6 +20,9 @@ class SlackSettings(BaseSettings):
     )
     host: str = Field("127.0.0.1", description="Address that Slack's HTTP requests come in at.")
     port: int = Field(3000, description="Port that Slack's HTTP requests come in at, with the path /slack/events.")
+    drops: Literal["auto", "ask", "off"] = Field(
+        "auto", description="What a file dropped in a channel gets: a check at once, a button that asks, or nothing."
+    )
     api_url: str = Field("https://slack.com/api/", description="Slack's Web API; another one only for tests.")
 
     def checked(self) -> "SlackSettings":

@@ -1,6 +1,7 @@
 """The adapter before a twin, over Socket Mode or over HTTP."""
 
 import socket
+from typing import Literal
 
 from pydantic import SecretStr
 
@@ -8,10 +9,11 @@ from adapters.chat.slack.chat import SlackChat
 from adapters.chat.slack.settings import SlackSettings
 from tests.twins.slack.server import Twin
 
+Drops = Literal["auto", "ask", "off"]
 LINES = ("socket", "http")
 
 
-def settings(twin: Twin, line: str) -> SlackSettings:
+def settings(twin: Twin, line: str, drops: Drops = "auto") -> SlackSettings:
     """Settings that lead to the twin; for HTTP, the twin learns where the adapter will listen."""
     port = free_port()
     if line == "http":
@@ -23,11 +25,12 @@ def settings(twin: Twin, line: str) -> SlackSettings:
         signing_secret=SecretStr(twin.at.signing_secret if line == "http" else ""),
         port=port,
         api_url=f"{twin.at.base}/api/",
+        drops=drops,
     )
 
 
-def chat(twin: Twin, line: str = "socket") -> SlackChat:
-    return SlackChat(settings(twin, line).checked())
+def chat(twin: Twin, line: str = "socket", drops: Drops = "auto") -> SlackChat:
+    return SlackChat(settings(twin, line, drops).checked())
 
 
 def free_port() -> int:

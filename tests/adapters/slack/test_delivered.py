@@ -167,8 +167,8 @@ async def test_the_home_tab_and_the_first_words_in_a_channel(there: Twin, hands:
         hands.opens_home("U1")
         hands.invites("C3")
         await eventually(lambda: "U1" in there.at.homes and bool(there.at.messages["C3"]))
-        assert those.heard == []
     assert "/finetune example dpo" in hands.sees("U1")[0].all
+    assert all(incoming.place.id.startswith("T1/~U1/") for incoming in those.heard)
 
 
 async def test_a_button_of_the_bot_is_a_press_in_its_thread(there: Twin, hands: Hands) -> None:

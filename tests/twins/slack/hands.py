@@ -84,6 +84,18 @@ class Hands:
         )  # fmt: skip
         return trigger
 
+    def presses_at_home(self, user: str, action: Payload) -> str:
+        """Press a button of the Home tab, which stands in no channel."""
+        trigger = self.at.trigger()
+        self.twin.delivery.send(
+            {
+                "type": "block_actions", **self._who(user), "api_app_id": APP, "token": "verification",
+                "container": {"type": "view", "view_id": "V1"}, "trigger_id": trigger, "view": self.at.homes[user],
+                "actions": [{"block_id": "b", "type": "button", "action_ts": self.at.stamp(), **action}],
+            }
+        )  # fmt: skip
+        return trigger
+
     def press_label(self, user: str, shown: Shown, label: str) -> str:
         return self.presses(user, shown.channel, shown.ts, {"action_id": "press-0", "value": shown.buttons[label]})
 

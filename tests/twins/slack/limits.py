@@ -8,7 +8,7 @@ from tests.twins.slack.workspace import SlackError
 
 Block = dict[str, Any]
 MESSAGE = {"header", "section", "rich_text", "table", "actions", "context", "divider", "image"}
-FORM = {"header", "section", "input", "actions", "context", "divider"}
+FORM = {"header", "section", "rich_text", "input", "actions", "context", "divider"}
 ELEMENTS = {"button", "static_select", "external_select", "plain_text_input", "file_input"}
 PINGS = re.compile(
     r"<(?:@([UW][A-Z0-9]+)(?:\|[^>]*)?|!(channel|here|everyone)(?:\|[^>]*)?|!subteam\^([A-Z0-9]+)[^>]*)>"

@@ -131,7 +131,9 @@ def user_info(at: Workspace, form: Form) -> Payload:
     name = at.users.get(form["user"])
     if name is None:
         raise SlackError("user_not_found")
-    return {"user": {"id": form["user"], "name": name, "profile": {"display_name": name, "real_name": name.title()}}}
+    profile = {"display_name": name, "real_name": name.title()}
+    told = {"id": form["user"], "name": name, "team_id": TEAM, "profile": profile}
+    return {"user": {**told, **at.facts.get(form["user"], {})}}
 
 
 def groups(at: Workspace, form: Form) -> Payload:

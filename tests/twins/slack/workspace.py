@@ -52,6 +52,8 @@ class Workspace:
     base: str = ""
     scopes: set[str] = field(default_factory=lambda: set(SCOPES))
     users: dict[str, str] = field(default_factory=lambda: {"U1": "ann", "U2": "bob", BOT: "threadtune"})
+    facts: dict[str, Payload] = field(default_factory=dict)
+    """By user, what else `users.info` says, as in `{"is_restricted": True}`."""
     groups: dict[str, set[str]] = field(default_factory=lambda: {"ml-team": {"U1"}})
     channels: dict[str, Channel] = field(default_factory=dict)
     messages: dict[str, list[Payload]] = field(default_factory=lambda: defaultdict(list))

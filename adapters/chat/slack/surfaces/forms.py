@@ -11,16 +11,18 @@ from adapters.chat.slack.reading import Payload, Where, is_direct, upload
 from bot.chat import Command, Denied, Gone, Incoming, Message, Person, TryLater
 from bot.talk.commands import Plan, parse
 from bot.wording.help import METHODS
+from bot.wording.plan import value as shown
 from engine.data.types import NEEDS
+from engine.hub import names
 from engine.plan.models import MODELS
-from engine.plan.parameters import TABLE
+from engine.plan.parameters import TABLE, Parameter
 from engine.refusal import Refusal
 
 if TYPE_CHECKING:
     from adapters.chat.slack.receive import Receiver
 
 CALLBACK = "finetune"
-ASKED = ("epochs", "learning_rate", "max_length", "lora")
+ASKED = ("epochs", "learning_rate", "max_length", "lora", "valid")
 """The parameters that have a field of their own."""
 ENDINGS = (".csv", ".tsv", ".jsonl", ".json", ".parquet", ".gz", ".zst")
 RECENT_S = 1.0
@@ -88,7 +90,14 @@ async def _recent(receiver: "Receiver", channel: str) -> list[Payload]:
 
 
 def view(start: Start, recent: list[Payload]) -> dict[str, Any]:
-    blocks = [*_file_blocks(start, recent), _method(start.method), _model(), *map(_parameter, ASKED), _options(start)]
+    blocks = [
+        *_file_blocks(start, recent),
+        _method(start.method),
+        _model(),
+        *map(_parameter, ASKED),
+        _repo(),
+        _options(start),
+    ]
     return {
         "type": "modal",
         "callback_id": CALLBACK,
@@ -144,8 +153,24 @@ def _model() -> dict[str, Any]:
 def _parameter(name: str) -> dict[str, Any]:
     parameter = next(one for one in TABLE if one.name == name)
     element = {"type": "plain_text_input", "action_id": "value", "placeholder": plain(parameter.range, 150)}
-    hint = f"{parameter.sentence} Empty: chosen for your rows, your model and this machine."
+    hint = f"{parameter.sentence} Usual: {_usual(parameter)}. Empty: chosen for your rows, your model and this machine."
     return _input(name, name.replace("_", " ").capitalize(), element, hint)
+
+
+def _usual(parameter: Parameter) -> str:
+    """Its default, and those of the methods that have another: `3 (reward and dpo: 1)`."""
+    others: dict[str, list[str]] = {}
+    for method, value in parameter.by_method.items():
+        others.setdefault(shown(value), []).append(method)
+    said = "; ".join(f"{', '.join(methods)}: {value}" for value, methods in others.items())
+    return f"{shown(parameter.default)} ({said})" if said else shown(parameter.default)
+
+
+def _repo() -> dict[str, Any]:
+    element = {"type": "plain_text_input", "action_id": "value", "placeholder": plain("name or namespace/name", 150)}
+    return _input(
+        "repo", "Repo of the model", element, "Where it is pushed to. Empty: a new one, named after the file."
+    )
 
 
 def _options(start: Start) -> dict[str, Any]:
@@ -164,7 +189,7 @@ def suggested(body: Payload) -> Payload:
 
 def typed(values: Payload) -> str:
     """The same request as words: `dpo model=… epochs=2 …`."""
-    given = {name: value for name in ("model", *ASKED) if (value := _value(values, name))}
+    given = {name: value for name in ("model", *ASKED, "repo") if (value := _value(values, name))}
     pairs = (f'{name}="{value}"' if " " in value else f"{name}={value}" for name, value in given.items())
     return " ".join(filter(None, (_value(values, "method"), *pairs, _value(values, "options"))))
 
@@ -188,6 +213,8 @@ async def submitted(receiver: "Receiver", body: Payload) -> Payload | None:
     words, file = typed(values), _file(values, start)
     try:
         parse(words)
+        if repo := _value(values, "repo"):
+            names.check(repo if "/" in repo else f"any/{repo}")
         if not file:
             raise Refusal("Attach a file, or choose one.", "upload")
         person = await receiver.person(body)
