@@ -38,7 +38,7 @@ def any_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     return str(request.getfixturevalue("postgres_url"))
 
 
-PEERS = {"PostgreSQL": "pg_config"}
+PEERS = {"PostgreSQL": "pg_config", "Node and npm": "npm"}
 """What some tests need besides Python, and a program that shows it is there."""
 
 
