@@ -96,7 +96,8 @@ def run(folder: Path, grace_s: float, argv: list[str]) -> None:
         write_json(folder / "runner.json", asdict(identify(os.getpid())))
         stop = Stop(folder / "stop", grace_s)
         signal.signal(signal.SIGTERM, lambda *_: stop.ask())
-        code = run_child(argv, folder, stop, Log(folder / "log.txt"))
+        # Who was ended before it began starts nothing, however late an executor brings it here.
+        code = -signal.SIGTERM if stop.file.exists() else run_child(argv, folder, stop, Log(folder / "log.txt"))
         write_json(folder / "exit.json", {"code": code, "at": time.time(), "was_stopped": stop.file.exists()})
 
 

@@ -1,0 +1,1 @@
+"""Runs beyond one process on one machine: a choice of executors, several devices, folders that are no shared path."""
