@@ -42,9 +42,9 @@ def turns(runs: Sequence[Run], last_started: Mapping[str, float]) -> list[Run]:
     begun = [run for run in runs if run.status is not Status.queued]
     ahead = Counter(run.spec.requester for run in begun if run.status is Status.running)
     waiting = []
-    for run in runs:
-        if run.status is Status.queued:
-            who = run.spec.requester
-            waiting.append((ahead[who], last_started.get(who, 0.0), int(run.id), run))
+    for queued in runs:
+        if queued.status is Status.queued:
+            who = queued.spec.requester
+            waiting.append((ahead[who], last_started.get(who, 0.0), int(queued.id), queued))
             ahead[who] += 1
     return begun + [run for *_, run in sorted(waiting, key=lambda turn: turn[:3])]
