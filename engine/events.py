@@ -33,17 +33,17 @@ class Event:
 
     | kind | data |
     |---|---|
-    | started | `steps`, `step` (the one it goes on after, 0 at first) |
+    | started | `steps`, `step` (the one it goes on after, 0 at first), `has_gpu` |
     | phase | `phase` (fetching, loading, training, answering, saving, pushing …), `done_bytes`, `total_bytes` |
-    | step | `step`, `steps`, `loss`, `learning_rate`, `grad_norm`, `tokens_per_s`, `left_s` |
-    | evaluated | metric → number |
+    | step | `step`, `steps`, `loss`, `learning_rate`, `grad_norm`, `tokens_per_s`, `memory_gb`, `left_s` |
+    | evaluated | `step`, metric → number |
     | checkpoint | `step` |
-    | warning | `text` |
+    | warning | `text`; a hint brings its `hint` too (flat, diverging, overfitting, rate) |
     | out_of_memory | `step` |
     | answered | `key` of the question, `base`, `tuned` |
     | stopped | `step`, `steps` |
     | finished | fields of `engine.jobs.Result` |
-    | failed | `reason` (a sentence for people), `code` (a word: nan, memory, data, model, hub, crash) |
+    | failed | `reason` (a sentence for people), `code` (a word: nan, memory, disk, data, model, hub, crash) |
     """
 
     run: str

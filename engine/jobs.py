@@ -104,6 +104,12 @@ class Progress:
     done_bytes: int = 0
     total_bytes: int = 0
     notices: tuple[str, ...] = ()
+    grad_norm: float | None = None
+    memory_gb: float | None = None
+    """The most that the training held at once so far: of the GPU where there is one."""
+    saved_step: int = 0
+    """The step of the last checkpoint."""
+    has_gpu: bool = False
 
 
 @dataclass(frozen=True)
@@ -132,6 +138,8 @@ class Result:
     is_private: bool = True
     snippet: str = ""
     train_s: float = 0.0
+    rows: int = 0
+    """How many rows of the file the loop really took, as it counted them."""
     files: Mapping[str, str] = field(default_factory=dict)
     """Name → sha256 of every file of the model, as read back from the Hub."""
 
@@ -173,6 +181,8 @@ class Run:
     progress: Progress = Progress()
     result: Result = Result()
     reason: str = ""
+    trouble: str = ""
+    """What kind of failure ended it: memory, nan, hang, data, disk, model, hub or crash; empty for none."""
     cancel: str = ""
     """Empty, `drop` or `save`: what somebody asked for."""
     again: str = ""

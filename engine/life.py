@@ -24,6 +24,7 @@ MOST_TRIES = 3
 WORK = {"fetch": "The download of the base model", "train": "The training", "push": "The upload to the Hub"}
 RESTARTED = {"fetch": "The download was restarted", "train": "Restarted", "push": "The upload was restarted"}
 KEPT = "The trained model is kept here."
+KILLED = (-9, 137)
 SMALLER = "try a smaller batch_size or max_length"
 
 
@@ -80,15 +81,16 @@ def ended(run: Run, phase: Phase, now: float) -> Run:
         return run
     if run.cancel:
         return cancelled(run, now)
-    return again(run, _how_it_ended(kind, phase), now)
+    is_killed = kind == "train" and phase.name == "exited" and phase.code in KILLED
+    return again(run, _how_it_ended(kind, phase), now, "memory" if is_killed else "crash")
 
 
-def again(run: Run, reason: str, now: float) -> Run:
+def again(run: Run, reason: str, now: float, trouble: str = "crash") -> Run:
     """The run whose child is to be started once more; failed with `reason` after the last try."""
     if this_try(run) < MOST_TRIES:
         return replace(run, again=reason)
     reason = f"{reason} That was try {this_try(run)}; there are {MOST_TRIES}."
-    return held(run, reason, now) if kind_of(run.attempt) == "push" else failed(run, reason, now)
+    return held(run, reason, now) if kind_of(run.attempt) == "push" else failed(run, reason, now, trouble)
 
 
 def held(run: Run, reason: str, now: float) -> Run:
@@ -117,7 +119,7 @@ def expired(run: Run, now: float, keep_s: float) -> Run:
     if not run.held_at or run.status.is_over or now < run.held_at + keep_s:
         return run
     said = run.reason.removesuffix(KEPT).strip()
-    return failed(run, f"{said} It waited for {keep_s / 86400:.0f} days.", now)
+    return failed(run, f"{said} It waited for {keep_s / 86400:.0f} days.", now, "hub")
 
 
 def cancelled(run: Run, now: float) -> Run:
@@ -129,17 +131,17 @@ def cancelled(run: Run, now: float) -> Run:
     return replace(run, status=Status.cancelled, reason=reason + kept, ended_at=now)
 
 
-def failed(run: Run, reason: str, now: float) -> Run:
-    """The run as it could not go on; a trained model is said to be kept."""
+def failed(run: Run, reason: str, now: float, trouble: str = "crash") -> Run:
+    """The run as it could not go on, and what kind of trouble that was; a trained model is said to be kept."""
     kept = f" {KEPT}" if run.done == "train" else ""
-    return replace(run, status=Status.failed, reason=reason + kept, ended_at=now)
+    return replace(run, status=Status.failed, reason=reason + kept, trouble=trouble, ended_at=now)
 
 
 def _how_it_ended(kind: str, phase: Phase) -> str:
     work = WORK[kind]
     if phase.name == "lost":
         return f"{work} was lost: {phase.detail or 'it vanished without a word'}."
-    if phase.code in (-9, 137):
+    if phase.code in KILLED:
         hint = f": {SMALLER}" if kind == "train" else ""
         return f"{work} was killed by the system, most often out of memory{hint}."
     if phase.code == 0:
@@ -153,7 +155,8 @@ Data = Mapping[str, Any]
 
 def _started(run: Run, data: Data, now: float) -> Run:
     step = data.get("step")
-    progress = replace(run.progress, steps=_whole(data.get("steps"), run.progress.steps))
+    has_gpu = bool(data.get("has_gpu", run.progress.has_gpu))
+    progress = replace(run.progress, steps=_whole(data.get("steps"), run.progress.steps), has_gpu=has_gpu)
     if kind_of(run.attempt) == "train" and isinstance(step, int):
         progress = replace(progress, step=step)
     run = replace(run, progress=progress)
@@ -174,7 +177,9 @@ def _phase(run: Run, data: Data, now: float) -> Run:
 def _step(run: Run, data: Data, now: float) -> Run:
     step = _whole(data.get("step"), run.progress.step)
     if isinstance(data.get("loss"), float) and not math.isfinite(data["loss"]):
-        return failed(run, f"The loss became NaN at step {step}; nothing is published. Try a lower learning_rate.", now)
+        return failed(
+            run, f"The loss became NaN at step {step}; nothing is published. Try a lower learning_rate.", now, "nan"
+        )
     last, loss = run.progress, _number(data.get("loss"))
     progress = replace(
         last,
@@ -182,7 +187,9 @@ def _step(run: Run, data: Data, now: float) -> Run:
         steps=_whole(data.get("steps"), last.steps),
         loss=last.loss if loss is None else loss,
         learning_rate=_number(data.get("learning_rate"), last.learning_rate),
+        grad_norm=_number(data.get("grad_norm"), last.grad_norm),
         tokens_per_s=_number(data.get("tokens_per_s"), last.tokens_per_s),
+        memory_gb=_number(data.get("memory_gb"), last.memory_gb),
         left_s=_number(data.get("left_s"), last.left_s),
     )
     losses = last.losses if loss is None else _thinned(last, step, progress.steps, loss)
@@ -203,7 +210,7 @@ def _evaluated(run: Run, data: Data, now: float) -> Run:
 
 
 def _checkpoint(run: Run, data: Data, now: float) -> Run:
-    return run
+    return replace(run, progress=replace(run.progress, saved_step=_whole(data.get("step"), run.progress.saved_step)))
 
 
 def _warning(run: Run, data: Data, now: float) -> Run:
@@ -235,9 +242,10 @@ def _stopped(run: Run, data: Data, now: float) -> Run:
 
 def _failed(run: Run, data: Data, now: float) -> Run:
     reason = str(data.get("reason") or f"{WORK[kind_of(run.attempt)]} failed.")
-    if data.get("code") == "memory" and can_halve(run):
-        return again(replace(run, has_less_memory=True), reason, now)
-    return held(run, reason, now) if kind_of(run.attempt) == "push" else failed(run, reason, now)
+    code = str(data.get("code") or "crash")
+    if code == "memory" and can_halve(run):
+        return again(replace(run, has_less_memory=True), reason, now, code)
+    return held(run, reason, now) if kind_of(run.attempt) == "push" else failed(run, reason, now, code)
 
 
 def can_halve(run: Run) -> bool:

@@ -6,6 +6,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from bot.chat import Button, File, Message, Person, Table
+from bot.wording import failure
 from bot.wording.numbers import bar, count, duration, number, size, sparkline
 from engine.jobs import Answer, Result, Run, Status
 
@@ -70,8 +71,16 @@ def _facts(run: Run, now: float) -> Iterable[tuple[str, str]]:
         yield "Step", f"{bar(progress.step, progress.steps)} {progress.step:,} of {progress.steps:,}"
     if progress.loss is not None:
         yield "Loss", f"{number(progress.loss)} {sparkline(progress.losses)}".strip()
+    if run.status is Status.running and "eval_loss" in run.result.metrics:
+        yield "Held-out loss", number(run.result.metrics["eval_loss"])
+    if run.status is Status.running and progress.learning_rate is not None:
+        yield "Learning rate", number(progress.learning_rate)
+    if run.status is Status.running and progress.grad_norm is not None:
+        yield "Gradient norm", number(progress.grad_norm)
     if progress.tokens_per_s:
         yield "Speed", f"{progress.tokens_per_s:,.0f} tokens/s"
+    if progress.memory_gb:
+        yield "Memory", f"{number(progress.memory_gb)} GB at most"
     if progress.left_s and not run.status.is_over:
         yield "Left", duration(progress.left_s)
     if run.status.is_over and run.started_at:
@@ -83,7 +92,11 @@ def final(run: Run, person: Person, plot: Path | None) -> Message:
     key = f"run/{run.id}/final"
     if run.status != Status.succeeded:
         return Message(
-            key, f"{subject(run)}\n{run.reason}", title=f"{name(run)} {run.status.value}", mentions=(person,)
+            key,
+            f"{subject(run)}\n{run.reason}",
+            title=f"{name(run)} {run.status.value}",
+            buttons=failure.buttons(run),
+            mentions=(person,),
         )
     result = run.result
     return Message(
@@ -191,7 +204,7 @@ def cancelling(key: str, run: Run) -> Message:
 
 
 def queued_again(key: str, run: Run) -> Message:
-    words = {True: "goes on from the last checkpoint of", False: "repeats"}[run.resumes]
+    words = "goes on from the last checkpoint of" if run.resumes else "repeats"
     what = "pushes the model of" if run.done == "train" else words
     return Message(key, f"Run {run.id} {what} run {run.of}.")
 

@@ -24,7 +24,7 @@ def prepare(task: Task) -> Work:
     lora = weights.lora_config(task, "FEATURE_EXTRACTION", keep=weights.head_names(model))
     trainer = Trainer(
         model=weights.with_lora(model, lora),
-        args=TrainingArguments(**arguments(task, len(encoded))),
+        args=TrainingArguments(**arguments(task, len(encoded)), remove_unused_columns=False),
         data_collator=DataCollatorForLanguageModeling(tokenizer, mlm_probability=task.number("mlm_probability")),
         train_dataset=rows.to_dataset(encoded, ("input_ids",)),
         processing_class=tokenizer,

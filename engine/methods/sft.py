@@ -7,7 +7,6 @@ def prepare(task: Task) -> Work:
     """`messages` rows go through the template and only the assistant's turns are learned; `text` rows wholly."""
     from transformers import set_seed
     from trl import SFTConfig, SFTTrainer
-    from trl.data_utils import pack_dataset
 
     from engine.data import encoding
     from engine.work.training import losses, rows, samples, weights
@@ -19,16 +18,17 @@ def prepare(task: Task) -> Work:
     max_length = task.whole("max_length")
     encoded = rows.encode_all(task, train, lambda row: encoding.text_row(tokenizer, row, max_length))
     held_out = rows.encode_held_out(valid, lambda row: encoding.text_row(tokenizer, row, max_length))
-    dataset = rows.to_dataset(encoded, ("input_ids", "labels"))
-    if task.is_on("packing"):
-        dataset = pack_dataset(dataset.remove_columns("length"), max_length, "bfd")
+    names = ("input_ids", "labels")
+    is_packed = task.is_on("packing")
+    dataset = rows.to_packed(encoded, names, max_length) if is_packed else rows.to_dataset(encoded, names)
     trainer = SFTTrainer(
         model=weights.load_model(task, "CausalLM"),
         args=SFTConfig(
             **arguments(task, len(dataset)),
-            max_length=max_length if task.is_on("packing") else None,
-            packing=task.is_on("packing"),
+            max_length=max_length if is_packed else None,
+            packing=is_packed,
             dataset_kwargs={"skip_prepare_dataset": True},
+            remove_unused_columns=False,
         ),
         train_dataset=dataset,
         processing_class=tokenizer,

@@ -32,7 +32,7 @@ log = structlog.get_logger()
 
 KEEP_S = 7 * 86400.0
 """How long a model whose push was refused waits for somebody."""
-STALL_S = 1800.0
+STALL_S = 600.0
 """How long a training may say nothing before its run is given up; while it loads or measures, four times as long."""
 LINGER_S = 60.0
 """How long a child may still run after its last word before it is stopped."""
@@ -42,6 +42,7 @@ class Scheduler:
     """`executor` trains; `our_side` fetches and pushes, with the Hub's tokens. Run folders lie in `root`.
 
     `link` places the rows, and a local base model, into a new run's folder; it may raise Refusal.
+    `most_each` is how many runs of one requester may be at work at once, 0 for any number.
     `ticked_at` is the time of the last whole tick, in seconds since 1970.
     """
 
@@ -55,6 +56,7 @@ class Scheduler:
         interval_s: float = 0.5,
         keep_s: float = KEEP_S,
         stall_s: float = STALL_S,
+        most_each: int = 0,
     ) -> None:
         self.database = database
         self.executor = executor
@@ -63,6 +65,7 @@ class Scheduler:
         self.link = link
         self.keep_s = keep_s
         self.stall_s = stall_s
+        self.most_each = most_each
         self.ticked_at = 0.0
         self.asks = Asks(database, executor, root)
         self._ticking = asyncio.Lock()
@@ -110,16 +113,16 @@ class Scheduler:
 
     async def _advance_all(self, now: float) -> None:
         outstanding, runs = await self.database.read(overview)
-        at_work = {run.id for run in runs if run.status is Status.running}
+        at_work = [run.spec.requester for run in runs if run.status is Status.running]
         taken = {tried.run for tried in outstanding if tried.kind != ASK}
         for run in runs:
             if run.id in taken:
                 continue
             async with self._mending(run.id, now):
-                started = await self._advance(run, outstanding, len(at_work), now)
+                started = await self._advance(run, outstanding, at_work, now)
                 if started:
                     outstanding.append(started)
-                    at_work.add(run.id)
+                    at_work.append(run.spec.requester)
 
     @asynccontextmanager
     async def _mending(self, run_id: str, now: float) -> AsyncIterator[None]:
@@ -127,7 +130,8 @@ class Scheduler:
         try:
             yield
         except Refusal as refusal:
-            await self.database.write(give_up, run_id, refusal.text, now)
+            trouble = refusal.field if refusal.field in ("data", "model") else "crash"
+            await self.database.write(give_up, run_id, refusal.text, now, trouble)
         except Exception:
             log.exception("a run's step failed", run=run_id)
 
@@ -160,8 +164,9 @@ class Scheduler:
         most_s = self.stall_s * (1 if run.progress.phase == "training" else 4)
         if run.status.is_over or now < self._heard[tried.handle] + most_s:
             return run
-        reason = f"{life.WORK[tried.kind]} said nothing for {most_s / 60:.0f} minutes, so it was stopped."
-        return await self.database.write(fail, run.id, reason, now)
+        what = "took no step" if run.progress.phase == "training" else "said nothing"
+        reason = f"{life.WORK[tried.kind]} {what} for {most_s / 60:.0f} minutes, so it was stopped."
+        return await self.database.write(fail, run.id, reason, now, "hang")
 
     async def _pass_on(self, run: Run, tried: Tried, now: float) -> None:
         is_lingering = run.status.is_over and now > run.ended_at + LINGER_S
@@ -170,7 +175,7 @@ class Scheduler:
             await self._side(tried.kind).cancel(tried.handle, save=wish == "save")
             self._asked[tried.handle] = wish
 
-    async def _advance(self, run: Run, outstanding: list[Tried], at_work: int, now: float) -> Tried | None:
+    async def _advance(self, run: Run, outstanding: list[Tried], at_work: list[str], now: float) -> Tried | None:
         """Start the next child of a run whose last one is gone, if there is room."""
         if run.cancel:
             await self.database.write(end_cancelled, run.id, now)
@@ -185,7 +190,8 @@ class Scheduler:
             if kind == "train":
                 await self.asks.give_way()
             return None
-        if run.status is Status.queued and at_work >= len(self.executor.slots()):
+        has_share = not self.most_each or at_work.count(run.spec.requester) < self.most_each
+        if run.status is Status.queued and not (has_share and len(at_work) < len(self.executor.slots())):
             return None  # it leaves the queue only when it could train as well
         return await self._start(run, kind, now)
 
@@ -271,20 +277,20 @@ def expire(db: Connection, run_id: str, now: float, keep_s: float) -> None:
     store.save_run(db, life.expired(known(db, run_id), now, keep_s))
 
 
-def fail(db: Connection, run_id: str, reason: str, now: float) -> Run:
+def fail(db: Connection, run_id: str, reason: str, now: float, trouble: str = "crash") -> Run:
     run = known(db, run_id)
     if not run.status.is_over:
-        run = life.failed(run, reason, now)
+        run = life.failed(run, reason, now, trouble)
         store.save_run(db, run)
     return run
 
 
-def give_up(db: Connection, run_id: str, reason: str, now: float) -> None:
+def give_up(db: Connection, run_id: str, reason: str, now: float, trouble: str) -> None:
     """End a run that could not be started, with the attempt that was meant for it."""
     for tried in store.attempts(db, run_id):
         if tried.ended_at is None:
             store.end_attempt(db, tried, now)
-    fail(db, run_id, reason, now)
+    fail(db, run_id, reason, now, trouble)
 
 
 def known(db: Connection, run_id: str) -> Run:

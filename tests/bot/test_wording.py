@@ -117,6 +117,7 @@ def test_the_living_message_says_phase_step_loss_speed_and_time_left() -> None:
     assert dict(message.fields) == {
         "Step": "████████░░░░░░░░░░░░ 24 of 60",
         "Loss": "1.83 █▂▁",
+        "Learning rate": "0.0001",
         "Speed": "312 tokens/s",
         "Left": "1 min 35 s",
     }

@@ -94,7 +94,7 @@ class CountingCollator:
 
     def __call__(self, rows: list[Any]) -> Any:
         for row in rows:
-            self.rows.update(row.get("rows") or [row["row"]])
+            self.rows.update(row["rows"] if "rows" in row else [row["row"]])
         batch = self.collate([{name: row[name] for name in row if name not in OURS} for row in rows])
         masks = [value for name, value in batch.items() if name.endswith("attention_mask")]
         packed = [batch["input_ids"]] if not masks and "input_ids" in batch else []
@@ -201,8 +201,8 @@ def check_finite(step: int, loss: float, grad_norm: float) -> None:
         return
     raise Failure(
         "nan",
-        f"The loss is no longer a number (step {step}), so the training was ended. Half the learning_rate usually helps; "
-        "if not, look for rows that are empty or garbled.",
+        f"The loss is no longer a number (step {step}), so the training was ended. "
+        "Half the learning_rate usually helps; if not, look for rows that are empty or garbled.",
     )
 
 

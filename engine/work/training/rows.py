@@ -58,6 +58,16 @@ def to_dataset(encoded: Sequence[Encoded], names: Sequence[str]) -> Any:
     return Dataset.from_dict({**columns, "length": lengths})
 
 
+def to_packed(encoded: Sequence[Encoded], names: Sequence[str], max_length: int) -> Any:
+    """Short rows put together in rows of at most `max_length` tokens; `rows` says of each token whose it is."""
+    from datasets import Dataset
+    from trl.data_utils import pack_dataset
+
+    columns = {name: [item[name] for item in encoded] for name in names}
+    owners = [[item["row"]] * len(item[names[0]]) for item in encoded]
+    return pack_dataset(Dataset.from_dict({**columns, "rows": owners}), max_length, "bfd")
+
+
 def check_any(encoded: Sequence[Encoded]) -> None:
     if not encoded:
         raise Failure("data", "No row has anything to learn: they are empty, or max_length cuts all that is learned.")

@@ -108,13 +108,13 @@ async def test_a_child_that_hangs_fails_its_run_and_is_stopped(house: House) -> 
     await house.until_training()
     house.child("train-1").say("phase", phase="training")
     await house.tick()
-    house.now += 1790
+    house.now += 590
     assert (await house.tick()).status is Status.running
     house.now += 20
     run = await house.tick()
     assert (run.status, run.reason) == (
         Status.failed,
-        "The training said nothing for 30 minutes, so it was stopped.",
+        "The training took no step for 10 minutes, so it was stopped.",
     )
     house.now += 61
     await house.tick()

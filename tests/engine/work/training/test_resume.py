@@ -15,6 +15,7 @@ from engine.jobs import Value
 from engine.work.train import train
 from engine.work.training.checkpoints import MANIFEST, is_whole, last_good, mark_complete
 from engine.work.training.loop import Watch
+from engine.work.training.weights import has_gpu
 from tests.engine.methods.conftest import TEXTS, rows_for
 from tests.mini import make_causal, make_run
 
@@ -53,6 +54,10 @@ def weights(run: RunFolder, attempt: int) -> dict[str, Any]:
     return dict(load_file(file))
 
 
+def begun(step: int, steps: int) -> dict[str, Any]:
+    return {"step": step, "steps": steps, "has_gpu": has_gpu()}
+
+
 def said(run: RunFolder, attempt: int, kind: str) -> list[dict[str, Any]]:
     events = read_events(run.attempts / f"train-{attempt}" / "events.jsonl")
     return [dict(event.data) for event in events if event.kind == kind]
@@ -69,7 +74,7 @@ def test_a_resumed_training_ends_with_the_weights_of_one_that_was_never_cut_off(
     assert not train(cut.path)
     dies_at(0)
     assert train(cut.path)
-    assert said(cut, 2, "started") == [{"step": 4, "steps": 8}]
+    assert said(cut, 2, "started") == [begun(4, 8)]
     assert [step["step"] for step in said(cut, 2, "step")] == [5, 6, 7, 8]
     expected, found = weights(whole, 1), weights(cut, 2)
     assert expected.keys() == found.keys()
@@ -86,7 +91,7 @@ def test_a_damaged_checkpoint_is_passed_over_and_told(
     dies_at(0)
     ruin(run.checkpoints / "checkpoint-4", damage)
     assert train(run.path)
-    assert said(run, 2, "started") == [{"step": 2, "steps": 8}]
+    assert said(run, 2, "started") == [begun(2, 8)]
     assert said(run, 2, "warning")[0]["text"] == "The checkpoint of step 4 was not whole: the one of step 2 is taken."
 
 
@@ -111,7 +116,7 @@ def test_memory_that_ran_out_is_tried_with_half_the_batch_and_the_same_steps(
     assert said(run, 2, "warning")[0]["text"] == (
         "The memory was not enough, so this try takes batch_size=2 gradient_accumulation=2."
     )
-    assert said(run, 2, "started") == [{"step": 2, "steps": 8}]
+    assert said(run, 2, "started") == [begun(2, 8)]
     assert [step["step"] for step in said(run, 2, "step")] == [3, 4, 5, 6, 7, 8]
 
 
@@ -123,14 +128,14 @@ def test_a_training_that_died_before_its_first_checkpoint_starts_over(
     assert not train(run.path)
     dies_at(0)
     assert train(run.path)
-    assert said(run, 2, "started") == [{"step": 0, "steps": 8}]
+    assert said(run, 2, "started") == [begun(0, 8)]
 
 
 def test_a_training_after_one_that_finished_begins_anew(causal: Path, tmp_path: Path) -> None:
     run = run_for(tmp_path / "run", causal, max_steps=2, save_steps=1)
     assert train(run.path)
     assert train(run.path)
-    assert said(run, 2, "started") == [{"step": 0, "steps": 2}]
+    assert said(run, 2, "started") == [begun(0, 2)]
 
 
 def test_a_manifest_is_the_last_word_on_a_checkpoint(tmp_path: Path) -> None:
