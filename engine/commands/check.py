@@ -14,7 +14,7 @@ from engine.data.types import NEEDS, Fit, Issue, Report
 from engine.refusal import Refusal
 
 MOST_CHANGES = 50
-ROLES = ("text", "prompt", "rejected_text", "messages", "input", "system")
+ROLES = ("text", "prompt", "rejected_text", "label", "messages", "input", "system")
 
 
 def exit_code(report: Report, method: str | None) -> int:

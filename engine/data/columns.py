@@ -1,7 +1,7 @@
 """Which columns a method needs, under which names they are understood, and what a misspelt name was meant to be.
 
-A *role* is what a column is for: `text`, `prompt`, `rejected_text`, `messages`, `input`. A *way* gives for each role
-the column that holds it. Every method has a list of ways; the first whose columns are all there is taken.
+A *role* is what a column is for: `text`, `prompt`, `rejected_text`, `label`, `messages`, `input`. A *way* gives for
+each role the column that holds it. Every method has a list of ways; the first whose columns are all there is taken.
 """
 
 import difflib
@@ -51,6 +51,14 @@ GUESSED_PREFERENCES: tuple[Way, ...] = tuple(
     {"prompt": name, "text": "chosen", "rejected_text": "rejected"} for name in ("question", "instruction", "input")
 )
 ANSWERS: tuple[Way, ...] = ({"prompt": "prompt", "text": "chosen"}, {"prompt": "input", "text": "preferred_output"})
+JUDGED: tuple[Way, ...] = (
+    {"prompt": "prompt", "text": "text", "label": "label"},
+    {"prompt": "prompt", "text": "completion", "label": "label"},
+)
+"""Unpaired preference: one answer a row, and whether it is a good one."""
+GUESSED_JUDGED: tuple[Way, ...] = tuple(
+    {"prompt": prompt, "text": answer, "label": "label"} for prompt, answer in PAIRS
+)
 CHOSEN_TURNS: Way = {"prompt": "conversations", "text": "chosen"}
 """ShareGPT's preferences: the answers continue the conversation."""
 
@@ -60,13 +68,26 @@ WAYS: Mapping[str, tuple[Way, ...]] = {
     "reward": (*PREFERENCES, *GUESSED_PREFERENCES, *BARE_PREFERENCES),
     "dpo": (*PREFERENCES, *GUESSED_PREFERENCES),
     "orpo": (*PREFERENCES, *GUESSED_PREFERENCES),
+    "kto": (*JUDGED, *GUESSED_JUDGED),
     "mlm": (*PLAIN, *CERTAIN_PAIRS, *GUESSED_PAIRS),
 }
+
+GUESSED: tuple[Way, ...] = (*GUESSED_PAIRS, *GUESSED_PREFERENCES, *GUESSED_JUDGED)
 
 LISTS_OF_MESSAGES: Way = {"text": "chosen", "rejected_text": "rejected"}
 """For dpo and orpo when both cells are conversations: what they share at the beginning is the prompt."""
 
 KNOWN = frozenset(chain.from_iterable(way.values() for ways in WAYS.values() for way in ways)) | OPTIONAL
+
+
+GOOD = frozenset({"true", "t", "yes", "y", "1", "1.0", "good", "up", "+1", "\U0001f44d"})
+BAD = frozenset({"false", "f", "no", "n", "0", "0.0", "bad", "down", "-1", "\U0001f44e"})
+
+
+def label_of(value: object) -> bool | None:
+    """True for a good answer, False for a bad one, None for what says neither."""
+    word = str(value).strip().lower()
+    return True if word in GOOD else False if word in BAD else None
 
 
 def normalised(name: str) -> str:
@@ -107,7 +128,7 @@ def mapping_for(
         return LISTS_OF_MESSAGES
     are_all_known = all(name in KNOWN or name in HARMLESS for name in columns)
     for way in WAYS[method]:
-        is_guess = way in GUESSED_PAIRS or way in GUESSED_PREFERENCES
+        is_guess = way in GUESSED
         if set(way.values()) <= set(columns) and (are_all_known or not is_guess):
             return _with_optional(way, columns)
     return None
@@ -138,7 +159,7 @@ def missing_for(method: str, columns: Sequence[str], override: Mapping[str, str]
 
 def _nearest_way(method: str, columns: Sequence[str], override: Mapping[str, str]) -> tuple[str, ...]:
     wanted = tuple(override.get(role, role) for role in NEEDS[method])
-    certain = (way for way in WAYS[method] if way not in GUESSED_PAIRS and way not in GUESSED_PREFERENCES)
+    certain = (way for way in WAYS[method] if way not in GUESSED)
     ways = (wanted,) if override else (wanted, *(tuple(way.values()) for way in certain))
     return min(ways, key=lambda names: _distance(names, columns))
 
@@ -196,11 +217,14 @@ def layout_of(columns: Collection[str]) -> str:
 
 def type_of(mappings: Mapping[str, Way | None], lists: Collection[str]) -> str:
     """TRL's dataset type and format in words, by what the file can be used for; empty when for nothing."""
-    way = mappings.get("dpo") or mappings.get("reward") or mappings.get("sft") or mappings.get("mlm")
+    ways = (mappings.get(method) for method in ("dpo", "reward", "kto", "sft", "mlm"))
+    way = next((way for way in ways if way is not None), None)
     if way is None:
         return ""
     is_list = any(column in lists for column in way.values())
     format_ = "conversational" if is_list else "standard"
     if "rejected_text" in way:
         return f"preference, {format_}"
+    if "label" in way:
+        return f"unpaired preference, {format_}"
     return f"prompt-completion, {format_}" if "prompt" in way else f"language modeling, {format_}"

@@ -135,6 +135,32 @@ def pair_row(tokenizer: Any, row: Row, max_length: int) -> Encoded | None:
     }
 
 
+def judged_texts(tokenizer: Any, row: Row) -> tuple[str, str]:
+    """The prompt and the answer of kto as the model sees them."""
+    prompt, answer, _ = pair_texts(tokenizer, {**row, "chosen": row["completion"], "rejected": row["completion"]})
+    return prompt, answer
+
+
+def judged_row(tokenizer: Any, row: Row, max_length: int) -> Encoded | None:
+    """Tokens of a prompt and one answer with its `label`, cut as a pair is; None where no answer is left."""
+    prompt_text, answer_text = judged_texts(tokenizer, row)
+    is_plain = isinstance(row["prompt"], str)
+    prompt = tokenizer(prompt_text, add_special_tokens=False)["input_ids"]
+    prompt = ([tokenizer.bos_token_id] if is_plain and begins_with_bos(tokenizer) else []) + prompt
+    answer = tokenizer(answer_text, add_special_tokens=False)["input_ids"]
+    kept = prompt[-max(max_length - len(answer), max_length // 2) :]
+    left = max_length - len(kept)
+    if not answer[:left]:
+        return None
+    return {
+        "prompt_ids": kept,
+        "completion_ids": answer[:left],
+        "label": row["label"],
+        "row": row["row"],
+        "is_cut": len(kept) < len(prompt) or len(answer) > left,
+    }
+
+
 def begins_with_bos(tokenizer: Any) -> bool:
     """Whether this tokenizer puts its bos before a text by itself."""
     ids = tokenizer("a")["input_ids"]

@@ -46,6 +46,8 @@ EXAMPLES: Mapping[str, tuple[str, bytes]] = {
     "wrong_type": ("a.jsonl", ROW + b'{"text":7}\n'),
     "missing_key": ("a.jsonl", ROW + b'{"other":"a"}\n'),
     "bad_messages": ("a.jsonl", CHAT % (b"assistant", b"yo") + CHAT % (b"nobody", b"yo")),
+    "bad_label": ("a.csv", b"prompt,text,label\na,b,true\nc,d,false\ne,f,perhaps\n"),
+    "label_balance": ("a.csv", b"prompt,text,label\na,b,true\nc,d,true\n"),
     "blank_cell": ("a.csv", b"prompt,text\na,b\nc,  \n"),
     "inner_quote": ("a.csv", b'prompt,text\na,b\nsay "hi" now,b\n'),
     "literal_newline": ("a.csv", b"text\na\nhuman: a \\n bot: b\n"),

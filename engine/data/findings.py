@@ -9,7 +9,7 @@ from engine.data.types import Issue
 
 MOST_ISSUES = 1_000
 
-CELL_ERRORS = frozenset({"empty_cell", "wrong_type", "missing_key", "bad_messages"})
+CELL_ERRORS = frozenset({"empty_cell", "wrong_type", "missing_key", "bad_messages", "bad_label"})
 """Errors of one cell: they concern the methods that need its column; every other error concerns the whole file."""
 
 COLUMN_ERRORS = frozenset({"missing_column", "misspelt_column", "missing_header"})
@@ -31,7 +31,7 @@ WARNINGS = frozenset(
         "control_character", "bidi_character", "secret", "repeated_header", "late_column",
         "empty_turn", "turn_order", "zero_width", "html_entity", "mojibake", "formula", "personal_data",
         "near_duplicate", "conflicting_pair", "few_tokens", "templated_text",
-        "over_long", "nothing_left", "unheeded_key",
+        "over_long", "nothing_left", "unheeded_key", "label_balance",
     }
 )  # fmt: skip
 
@@ -88,6 +88,10 @@ class Findings:
         if len(kept) < MOST_ISSUES:
             where = f"Line {line}: " if line is not None else ""
             kept.append(Issue(code, kind, cut(where + message), line, row, column, fix))
+
+    def count_more(self, code: str, number: int) -> None:
+        """Issues that are not listed."""
+        self.counts[code] += number
 
     @property
     def has_file_errors(self) -> bool:

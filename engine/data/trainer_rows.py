@@ -5,6 +5,7 @@
 | sft, clm, mlm | `text`, or `messages` |
 | reward | `chosen`, `rejected` |
 | dpo, orpo | `prompt`, `chosen`, `rejected` |
+| kto | `prompt`, `completion`, `label` (true or false) |
 
 Conversational rows hold lists of `{role, content}` instead of strings.
 """
@@ -13,7 +14,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from engine.data.columns import OPTIONAL, STRINGS, mapping_for
+from engine.data.columns import OPTIONAL, STRINGS, label_of, mapping_for
 from engine.data.held_out import group_of, held_out
 from engine.data.shown import shown
 from engine.data.turns import BadMessages, Messages, messages_in, messages_of, parse_turns, unescape
@@ -27,7 +28,7 @@ PLAIN_METHODS = ("clm", "mlm")
 
 BATCH = 1_000
 
-TrainerRow = dict[str, str | Messages]
+TrainerRow = dict[str, str | Messages | bool]
 
 
 def trainer_row(row: Row, method: str, source: Source, has_template: bool) -> TrainerRow:
@@ -42,6 +43,8 @@ def trainer_row(row: Row, method: str, source: Source, has_template: bool) -> Tr
     are_turns = is_conversational(method, way, source, has_template)
     if "rejected_text" in way:
         return _preference(cells, method, are_turns)
+    if "label" in way:
+        return _judged(cells, are_turns)
     return _language(cells, are_turns)
 
 
@@ -145,6 +148,23 @@ def _preference(cells: Mapping[str, object], method: str, are_turns: bool) -> Tr
     if are_turns:
         return {"prompt": [*system, _user(prompt)], "chosen": [_assistant(chosen)], "rejected": [_assistant(rejected)]}
     return {"prompt": open_ended(prompt), "chosen": chosen, "rejected": rejected}
+
+
+def _judged(cells: Mapping[str, object], are_turns: bool) -> TrainerRow:
+    """One answer and whether it is good. Raises Refusal for a label that is neither."""
+    label = label_of(cells["label"])
+    if label is None:
+        raise Refusal(f"has the label {shown(str(cells['label']))}, which is neither true nor false.", "columns")
+    answer = cells["text"]
+    if any(_is_list(cells[role]) for role in ("prompt", "text")):
+        asked = _asked_messages(cells)
+        answered = _answered(answer)
+        shared = len(asked) if answered[: len(asked)] == asked else 0
+        return {"prompt": asked, "completion": answered[shared:], "label": label}
+    if are_turns:
+        prompt = [*_system(cells), _user(_asked(cells))]
+        return {"prompt": prompt, "completion": [_assistant(str(answer))], "label": label}
+    return {"prompt": open_ended(_with_system(cells, _asked(cells))), "completion": str(answer), "label": label}
 
 
 def _texts(chosen: str, rejected: str) -> TrainerRow:
@@ -278,5 +298,5 @@ def _schema(row: Mapping[str, Any]) -> Any:
     import pyarrow as pa
 
     messages = pa.list_(pa.struct([("role", pa.string()), ("content", pa.string())]))
-    kinds = {str: pa.string(), list: messages, int: pa.int64()}
+    kinds = {str: pa.string(), list: messages, int: pa.int64(), bool: pa.bool_()}
     return pa.schema([(name, kinds[type(value)]) for name, value in row.items()])

@@ -13,6 +13,7 @@ NEEDS: Mapping[str, tuple[str, ...]] = {
     "reward": ("text", "rejected_text"),
     "dpo": ("prompt", "text", "rejected_text"),
     "orpo": ("prompt", "text", "rejected_text"),
+    "kto": ("prompt", "text", "label"),
     "mlm": ("text",),
 }
 """The user's columns per method. TRL's own (`prompt`, `chosen`, `rejected`, `completion`, `messages`) are read too."""

@@ -101,7 +101,7 @@ async def use_example(context: Context, incoming: Incoming, method: str) -> None
 
 
 def _example_file(context: Context, method: str) -> Path:
-    name = {"reward": "reward", "dpo": "dpo", "orpo": "dpo"}.get(method, "sft")
+    name = {"reward": "reward", "dpo": "dpo", "orpo": "dpo", "kto": "kto"}.get(method, "sft")
     return context.settings.examples / f"example-{name}.csv"
 
 

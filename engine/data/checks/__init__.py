@@ -10,6 +10,7 @@ from pathlib import Path
 
 from engine.data import columns as columns_
 from engine.data.checks.cells import CellChecks
+from engine.data.checks.labels import Labels
 from engine.data.checks.outputs import ArrowOutput, JsonlOutput, Output
 from engine.data.columns import OPTIONAL, Way, mapping_for, missing_for, nearest
 from engine.data.findings import Findings
@@ -21,6 +22,8 @@ from engine.refusal import Refusal
 FEW_ROWS = 10
 FEW_TOKENS = 200
 LONGEST_NAME = 255
+UNREQUIRED = OPTIONAL | {"label"}
+"""Roles whose cells are not looked at as texts that must not be empty: a label is looked at as one."""
 
 
 def check(
@@ -102,6 +105,8 @@ class _Check:
                     for output in outputs:
                         output.write(record.cells)
             cells.content.finish()
+            if cells.labels is not None:
+                cells.labels.report(self.findings.add, self.findings.count_more)
             cells.repeats.report(self.findings)
         finally:
             cells.repeats.close()
@@ -123,14 +128,18 @@ class _Check:
 
     def _cell_checks(self, lists: frozenset[str]) -> CellChecks:
         ways = self._wanted_ways()
-        needed = dict.fromkeys(column for way in ways for role, column in way.items() if role not in OPTIONAL)
+        needed = dict.fromkeys(column for way in ways for role, column in way.items() if role not in UNREQUIRED)
         pairs = [(way["text"], way["rejected_text"]) for way in ways if "rejected_text" in way]
         sft = self.ways["sft"] or self.ways["reward"] or {}
         text = sft.get("text") if "prompt" not in sft else None
         whole = frozenset(column for way in ways for role, column in way.items() if role == "messages")
         pair = pairs[0] if pairs else None
         prompt = next((way["prompt"] for way in ways if "rejected_text" in way and "prompt" in way), None)
-        return CellChecks(self.columns, needed, lists, whole, pair, prompt, text, self.findings.add)
+        return CellChecks(self.columns, needed, lists, whole, pair, prompt, text, self._labels(ways), self.findings.add)
+
+    def _labels(self, ways: Sequence[Way]) -> Labels | None:
+        column = next((way["label"] for way in ways if "label" in way), None)
+        return Labels(column, self.method == "kto") if column is not None else None
 
     def _check_header(self) -> None:
         line = self.reading.first_line
@@ -249,6 +258,8 @@ def _stats(cells: CellChecks) -> dict[str, object]:
         stats["templated"] = dict(content.templated)
     if cells.lengths:
         stats["length"] = _lengths(cells.lengths)
+    if (labels := cells.labels) is not None and labels.are_labels:
+        stats["labels"] = {"good": labels.good, "bad": labels.bad}
     if turns := cells.turns.stats():
         stats["turns"] = turns
     for name, counts in (("secrets", content.secrets), ("personal_data", content.personal)):

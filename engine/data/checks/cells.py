@@ -5,6 +5,7 @@ from collections.abc import Iterable
 from functools import partial
 
 from engine.data.checks.content import ContentChecks, texts
+from engine.data.checks.labels import Labels
 from engine.data.checks.repeats import Repeats, without_identifiers
 from engine.data.columns import IDENTIFIERS, OPTIONAL, nearest
 from engine.data.findings import Add
@@ -19,7 +20,7 @@ class CellChecks:
     """`needed` are the columns whose cells must not be empty, `lists` those that hold messages, `whole` those of them
     that hold conversations from beginning to end (a chosen answer is only the end of one),
     `pair` the chosen and rejected columns or None, `prompt` the column of their prompt or None, `text` the column that
-    may hold turn markers or None. `finish` looks at what waits until the end."""
+    may hold turn markers or None, `labels` what counts those of kto or None."""
 
     def __init__(
         self,
@@ -30,6 +31,7 @@ class CellChecks:
         pair: tuple[str, str] | None,
         prompt: str | None,
         text: str | None,
+        labels: Labels | None,
         add: Add,
     ) -> None:
         self.order = tuple(columns)
@@ -40,6 +42,7 @@ class CellChecks:
         self.whole = whole
         self.pair = pair
         self.text = text
+        self.labels = labels
         self.add = add
         self.lengths: Counter[int] = Counter()
         self.turns = TurnCount()
@@ -57,6 +60,8 @@ class CellChecks:
                 bad |= self._bad_text(record, name)
         for name in self.lists:
             bad |= self._bad_list(record, name)
+        if self.labels is not None:
+            bad |= self._bad_label(record, self.labels)
         if self.texts and cells.get(self.texts[0]) == self.texts[0] and list(cells.values()) == list(cells):
             self.add(
                 "repeated_header", "The header stands here again; delete the line.", line=record.line, row=record.row
@@ -104,6 +109,10 @@ class CellChecks:
             add("blank_cell", words, fix="drop_empty_rows")
             return NOTHING_BAD
         return frozenset((name,))
+
+    def _bad_label(self, record: Record, labels: Labels) -> frozenset[str]:
+        is_label = labels.look(record.cells.get(labels.column), record.line, record.row)
+        return NOTHING_BAD if is_label else frozenset((labels.column,))
 
     def _bad_list(self, record: Record, name: str) -> frozenset[str]:
         if name not in record.cells:

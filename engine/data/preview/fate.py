@@ -93,6 +93,9 @@ def _fate(row: TrainerRow, method: str, tokenizer: FileTokenizer, max_length: in
 
 def _sizes(encoded: Mapping[str, Any]) -> tuple[int, int]:
     """Tokens of one pass, in which a pair's prompt stands before both answers, and of the longest text in it."""
+    if "completion_ids" in encoded:
+        size = len(encoded["prompt_ids"]) + len(encoded["completion_ids"])
+        return size, size
     if "chosen_ids" not in encoded:
         return len(encoded["input_ids"]), len(encoded["input_ids"])
     prompt = len(encoded.get("prompt_ids", ()))
@@ -112,5 +115,5 @@ def encode(
         return encoding.masked_rows(tokenizer, numbered, max_length)
     if method == "reward":
         return encoding.reward_row(tokenizer, numbered, max_length)
-    one = encoding.text_row if method == "sft" else encoding.pair_row
+    one = {"sft": encoding.text_row, "kto": encoding.judged_row}.get(method, encoding.pair_row)
     return one(tokenizer, numbered, max_length)

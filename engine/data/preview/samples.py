@@ -47,6 +47,9 @@ def _written(row: TrainerRow, method: str, tokenizer: FileTokenizer) -> Marked:
         if isinstance(row["prompt"], str) and encoding.begins_with_bos(tokenizer):
             prompt = tokenizer.specials["bos_token"] + prompt
         return _two((prompt + chosen, len(prompt)), (prompt + rejected, len(prompt)))
+    if method == "kto":
+        prompt, answer = encoding.judged_texts(tokenizer, row)
+        return prompt + answer + _verdict(row["label"]), ((len(prompt), len(prompt) + len(answer)),)
     if method == "reward":
         chosen, rejected = (_scored(row[name], tokenizer) for name in ("chosen", "rejected"))
         return _two((chosen, 0), (rejected, 0))
@@ -58,6 +61,11 @@ def _written(row: TrainerRow, method: str, tokenizer: FileTokenizer) -> Marked:
     else:
         text = _plain(str(row["text"]), tokenizer)
     return text, ((0, len(text)),)
+
+
+def _verdict(label: object) -> str:
+    """What stands under the text of kto: it is not part of what the model sees."""
+    return "\n\n— this answer is good —" if label else "\n\n— this answer is bad —"
 
 
 def _listed(value: object) -> encoding.Messages:
@@ -86,6 +94,9 @@ def _two(one: tuple[str, int], other: tuple[str, int]) -> Marked:
 
 def _decoded(encoded: encoding.Encoded, tokenizer: FileTokenizer) -> Marked:
     """The same from tokens, for a row that was cut."""
+    if "completion_ids" in encoded:
+        prompt, answer = (tokenizer.decode(encoded[f"{name}_ids"]) for name in ("prompt", "completion"))
+        return prompt + answer + _verdict(encoded["label"]), ((len(prompt), len(prompt) + len(answer)),)
     if "prompt_ids" in encoded:
         prompt = tokenizer.decode(encoded["prompt_ids"])
         chosen, rejected = (tokenizer.decode(encoded[f"{name}_ids"]) for name in ("chosen", "rejected"))

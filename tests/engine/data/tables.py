@@ -30,7 +30,12 @@ DPO: Rows = [
     {"prompt": "Which is the best programming language?", "text": "Python", "rejected_text": "C++"},
     {"prompt": "Which is the best programming language?", "text": "Java", "rejected_text": "C++"},
 ]
-TABLES: Mapping[str, Rows] = {"sft": SFT, "clm": SFT, "mlm": SFT, "reward": REWARD, "dpo": DPO, "orpo": DPO}
+KTO: Rows = [
+    {"prompt": asked, "text": text, "label": label}
+    for asked, answer, worse in QUESTIONS
+    for text, label in ((answer, "true"), (worse, "false"))
+]
+TABLES: Mapping[str, Rows] = {"sft": SFT, "clm": SFT, "mlm": SFT, "reward": REWARD, "dpo": DPO, "orpo": DPO, "kto": KTO}
 
 
 def write_csv(path: Path, rows: Rows, delimiter: str = ",") -> Path:

@@ -44,6 +44,8 @@ LINES: dict[str, int | None] = {
     "wrong_type": 2,
     "missing_key": 2,
     "bad_messages": 2,
+    "bad_label": 4,
+    "label_balance": None,
     "blank_cell": 3,
     "inner_quote": 3,
     "literal_newline": 3,

@@ -81,4 +81,4 @@ def test_a_completed_set_has_every_parameter_of_the_method(method: str) -> None:
     completed = complete(method, {"epochs": 7})
     assert completed["epochs"] == 7
     assert completed.keys() == {parameter.name for parameter in table_for(method)}
-    assert ("beta" in completed) == (method in ("dpo", "orpo"))
+    assert ("beta" in completed) == (method in ("dpo", "orpo", "kto"))
