@@ -71,12 +71,14 @@ def estimate(
 
 @app.command()
 def params(
-    method: str = "sft", json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False
+    method: str = "sft",
+    json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+    markdown: Annotated[bool, typer.Option("--markdown", help="Print docs/parameters.md.")] = False,
 ) -> None:
     """The parameters of a method: what each does, its range, and its usual value."""
-    from engine.plan.parameters import described
+    from engine.plan import listed
 
-    typer.echo(described(method, json))
+    typer.echo(listed.markdown() if markdown else listed.described(method, json), nl=not markdown)
 
 
 @app.command()
@@ -140,14 +142,14 @@ def prepare(
     publish: Annotated[bool, typer.Option(help="Also put them on the local Hub that HF_ENDPOINT names.")] = False,
 ) -> None:
     """Make the embedded models ready, once."""
-    from engine.hub.fetch import default_cache
-    from engine.hub.prepare import prepare as work
+    from engine.hub.download.fetch import default_cache
+    from engine.hub.download.prepare import prepare as work
 
     folders = work(cache or default_cache())
     for folder in folders:
         typer.echo(folder)
     if publish:
-        from engine.hub.prepare import publish as put
+        from engine.hub.download.prepare import publish as put
 
         for url in put(cache or default_cache()):
             typer.echo(url)
@@ -156,7 +158,7 @@ def prepare(
 @app.command()
 def fetch(folder: Path, cache: Annotated[Path | None, typer.Option(help=CACHE)] = None) -> None:
     """Bring a run's base model and rows into its folder; 0 only when `finished` is the last event."""
-    from engine.hub.fetch import fetch as work
+    from engine.hub.download.fetch import fetch as work
 
     raise typer.Exit(0 if work(folder, cache) else 1)
 
@@ -182,8 +184,8 @@ def push(
     json: Annotated[bool, typer.Option("--json", help="Print the last event as JSON.")] = False,
 ) -> None:
     """Put a run's trained model on the Hub; 0 only when `finished` is the last event."""
-    from engine.hub.push import last_words
-    from engine.hub.push import push as work
+    from engine.hub.upload.push import last_words
+    from engine.hub.upload.push import push as work
 
     is_done = work(folder, to)
     typer.echo(last_words(folder, json))
@@ -209,7 +211,7 @@ def base(
 ) -> None:
     """Say whether a base model can be had: found, open to us, and harmless to load."""
     from engine.commands.hub import tell_base
-    from engine.hub.fetch import default_cache
+    from engine.hub.download.fetch import default_cache
 
     raise typer.Exit(tell_base(model, cache or default_cache(), json))
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from engine.commands.check import refuse
 from engine.hub import client, rights
-from engine.hub.claim import release
+from engine.hub.upload.claim import release
 from engine.refusal import Refusal
 
 PATIENCE_S = 8.0
@@ -41,7 +41,7 @@ def tell_namespaces(deadline: float, as_json: bool) -> int:
 
 def tell_base(model: str, cache: Path, as_json: bool) -> int:
     """Exit code 0 where the base model can be had, else 1."""
-    from engine.hub.look import look
+    from engine.hub.download.look import look
 
     try:
         found = look(model, token=os.environ.get("HF_TOKEN") or None, cache=cache)

@@ -1,1 +1,1 @@
-"""The Hugging Face Hub: names, rights, base models and datasets in, model cards and models out."""
+"""The Hugging Face Hub: the client, names and rights; base models come by `download`, models leave by `upload`."""

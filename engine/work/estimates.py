@@ -20,7 +20,7 @@ def of_run(run: RunFolder) -> Estimate:
     from engine.commands.preview import slot_here
     from engine.data.preview.fate import encode
     from engine.data.preview.tokens import FileTokenizer
-    from engine.hub.look import look_at_folder
+    from engine.hub.download.look import look_at_folder
     from engine.plan.estimate import estimate
     from engine.plan.parameters import complete
     from engine.work.training.rows import read_rows

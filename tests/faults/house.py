@@ -19,8 +19,8 @@ from bot import store as conversation
 from bot.chat import Command, Person, Place, Press, Upload
 from engine import store
 from engine.database import make_engine
-from engine.hub.claim import title
 from engine.hub.client import connect
+from engine.hub.upload.claim import title
 from engine.jobs import Run
 from engine.work.identity import FOLDER_VARIABLE, environments
 from tests.faults.chat import Platform, Shown

@@ -10,9 +10,9 @@ from huggingface_hub.errors import RepositoryNotFoundError
 
 from engine.events import EventLog
 from engine.folder import CLAIM, RunFolder
-from engine.hub.claim import release, reserve
 from engine.hub.client import connect
-from engine.hub.push import push as work
+from engine.hub.upload.claim import release, reserve
+from engine.hub.upload.push import push as work
 from engine.jobs import JobSpec, Model, Source, Target
 from engine.refusal import Refusal
 from tests.engine.hub.conftest import BASE, Trained, engine, events_of, last, put_base

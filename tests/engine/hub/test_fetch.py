@@ -13,8 +13,8 @@ from huggingface_hub import HfApi
 
 from engine.folder import RunFolder
 from engine.hub.client import connect
-from engine.hub.fetch import fetch as work
-from engine.hub.fetch import make_room
+from engine.hub.download.fetch import fetch as work
+from engine.hub.download.fetch import make_room
 from engine.jobs import JobSpec, Model, Source
 from tests.engine.hub.conftest import BASE, engine, events_of, last, put_base
 from tests.twins.hub import Twin

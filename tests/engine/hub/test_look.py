@@ -11,7 +11,7 @@ from huggingface_hub import HfApi
 
 from engine.hub import client
 from engine.hub.client import connect
-from engine.hub.look import look
+from engine.hub.download.look import look
 from engine.plan.gates import fits
 from engine.plan.models import DEFAULT_CAUSAL, DEFAULT_MASKED, MODELS, Look, find, nearest
 from engine.refusal import Refusal

@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 
 from adapters.localhub.cards import faults
 from engine.hub import names, rights
-from engine.hub.card import Facts, Loading, card, fence, head, plain, snippet, with_endpoint
 from engine.hub.client import PUBLIC
-from engine.hub.stage import base_is_loadable, base_model, is_allowed, local_path
+from engine.hub.upload.card import Facts, Loading, card, fence, head, plain, snippet, with_endpoint
+from engine.hub.upload.stage import base_is_loadable, base_model, is_allowed, local_path
 from engine.jobs import Answer, JobSpec, Model, Source
 from engine.plan.models import EMBEDDED_CAUSAL
 from engine.refusal import Refusal

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from engine.hub import prepare
-from engine.hub.look import look
+from engine.hub.download import prepare
+from engine.hub.download.look import look
 from engine.plan.gates import fits
 from engine.plan.models import EMBEDDED_CAUSAL, EMBEDDED_MASKED
 from engine.refusal import Refusal

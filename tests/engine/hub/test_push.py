@@ -16,7 +16,7 @@ from huggingface_hub import HfApi
 from adapters.localhub.tokens import COOKIE, Tokens
 from engine.folder import RunFolder
 from engine.hub.client import connect
-from engine.hub.push import push as work
+from engine.hub.upload.push import push as work
 from engine.jobs import Model, Target
 from engine.plan.parameters import complete
 from tests.engine.hub.conftest import BASE, KINDS, Trained, engine, events_of, last, put_base, run_to_push

@@ -9,8 +9,8 @@ from huggingface_hub import HfApi, ModelInfo
 from huggingface_hub.errors import RepositoryNotFoundError
 
 from engine.hub import client
-from engine.hub.base import check_index, check_safetensors, count_parameters, describe, small_files
-from engine.hub.prepare import PACKAGES, embedded_folder, is_prepared
+from engine.hub.download.base import check_index, check_safetensors, count_parameters, describe, small_files
+from engine.hub.download.prepare import PACKAGES, embedded_folder, is_prepared
 from engine.plan.models import NOTES, Look, find, licence_note, nearest
 from engine.refusal import Refusal
 

@@ -169,7 +169,7 @@ def put(cache: Path, model: str, address: str, token: str | None) -> str:
     from huggingface_hub import CommitOperationAdd
 
     from engine.hub import client
-    from engine.hub.push import is_same
+    from engine.hub.upload.push import is_same
 
     api = client.connect(token, address, 120)
     api.create_repo(model, private=False, exist_ok=True)

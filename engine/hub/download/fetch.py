@@ -19,10 +19,17 @@ from engine.data.trainer_rows import write_trainer_rows
 from engine.events import EventLog
 from engine.folder import RunFolder
 from engine.hub import client
-from engine.hub.base import check_harmless, check_index, check_safetensors, has_template, read_json, small_files
-from engine.hub.claim import reserve
-from engine.hub.look import sources
-from engine.hub.prepare import embedded_folder, is_prepared
+from engine.hub.download.base import (
+    check_harmless,
+    check_index,
+    check_safetensors,
+    has_template,
+    read_json,
+    small_files,
+)
+from engine.hub.download.look import sources
+from engine.hub.download.prepare import embedded_folder, is_prepared
+from engine.hub.upload.claim import reserve
 from engine.jobs import Model
 from engine.refusal import Refusal
 

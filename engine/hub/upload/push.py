@@ -18,9 +18,9 @@ from huggingface_hub import CommitOperationAdd, ModelInfo
 from engine.events import EventLog, read_events
 from engine.folder import RunFolder
 from engine.hub import client, names, rights
-from engine.hub.card import snippet, with_endpoint
-from engine.hub.claim import Pushing, claim, let_go, mark, title
-from engine.hub.stage import Staged, sha256_of, stage
+from engine.hub.upload.card import snippet, with_endpoint
+from engine.hub.upload.claim import Pushing, claim, let_go, mark, title
+from engine.hub.upload.stage import Staged, sha256_of, stage
 from engine.refusal import Refusal
 
 PASSED = (

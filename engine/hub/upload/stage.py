@@ -15,8 +15,8 @@ import msgspec
 
 from engine.events import read_events
 from engine.folder import RunFolder
-from engine.hub.card import PICTURE, Facts, Loading, card, head
-from engine.hub.prepare import ORIGINS
+from engine.hub.download.prepare import ORIGINS
+from engine.hub.upload.card import PICTURE, Facts, Loading, card, head
 from engine.jobs import Answer, Attempt, JobSpec
 from engine.plan.models import NOTES, find
 from engine.plan.parameters import complete

@@ -1,0 +1,1 @@
+"""What goes to the Hub: a repo that is claimed, a folder that is staged, its card, and the push."""
