@@ -68,6 +68,7 @@ class Settings(BaseSettings):
     min_free_gb: float = Field(
         2, ge=0, description="Gigabytes that have to be free in DATA and CACHE for the bot to serve."
     )
+    time_zone: str = Field("UTC", description="Time zone of the times that people type without one.")
     keep_days: int = Field(7, description="Days that a model waits here after its push was refused.")
     people_are_local: bool = Field(
         False, description="Whether those who chat sit at this machine: they may name its folders and open its links."

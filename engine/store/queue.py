@@ -28,7 +28,7 @@ def in_turn(db: Connection) -> list[Run]:
 
 def _last_started(db: Connection, requester: str) -> float:
     """When a person's latest run that left the queue began; 0 for a first one."""
-    theirs = (runs.c.requester == requester) & (runs.c.status != str(Status.queued))
+    theirs = (runs.c.requester == requester) & runs.c.status.notin_([str(Status.queued), str(Status.waiting)])
     text = db.execute(select(runs.c.run).where(theirs).order_by(runs.c.id.desc()).limit(1)).scalar()
     return decode(text).started_at if text else 0.0
 
