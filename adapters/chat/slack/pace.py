@@ -1,7 +1,8 @@
 """How often each method of the Web API may be called: token buckets, a little below Slack's documented rates.
 
 Slack's tiers count per method and workspace: tier 2 is 20 a minute, tier 3 is 50, tier 4 is 100;
-`chat.postMessage` is one a second in a channel, with short bursts.
+`chat.postMessage` is one a second in a channel, with short bursts. A minute's share, a whole burst, and one call that
+was long on its way stay below each of them together.
 """
 
 import time
@@ -9,7 +10,7 @@ from collections.abc import Callable
 
 from bot.chat import TryLater
 
-TIER_2, TIER_3, TIER_4 = (5, 15 / 60), (10, 40 / 60), (20, 80 / 60)
+TIER_2, TIER_3, TIER_4 = (3, 15 / 60), (5, 40 / 60), (15, 80 / 60)
 POSTS = (4, 1.0)
 RATES = {
     "chat.postMessage": POSTS,
