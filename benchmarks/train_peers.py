@@ -6,6 +6,7 @@ Neither installs beside current libraries, and both bring parts that do not fit 
 put in their place is only what neither needs for text.
 """
 
+import json
 import os
 import subprocess
 import sys
@@ -106,7 +107,7 @@ def factory(home: Path, model: Path, rows: Path, folder: Path, job: dict[str, An
         **job,
     }
     file = folder / "factory.yaml"
-    file.write_text("".join(f"{name}: {value}\n" for name, value in words.items()))
+    file.write_text(json.dumps(words, default=str))  # which is YAML too
     return timed(run, "factory", [str(home / "bin" / "llamafactory-cli"), "train", str(file)], folder, home, out)
 
 

@@ -22,7 +22,10 @@ from engine.work.asking.questions import Question
 
 log = structlog.get_logger()
 KIND = "ask"
-UNLOADED = {"stopped": "A training needed its place.", "finished": "Nobody asked anything for 5 minutes."}
+UNLOADED = {
+    "stopped": "Its place was needed, by a training or by another model.",
+    "finished": "Nobody asked anything for 5 minutes.",
+}
 
 
 class Asks:
@@ -51,7 +54,18 @@ class Asks:
     async def give_way(self) -> None:
         """End an attempt that asks, since a training is due and finds no room."""
         _, opened = await self.database.read(standing)
-        for tried in opened[:1]:
+        await self._end(opened[:1])
+
+    async def _end_an_idle_one(self, opened: Sequence[Tried]) -> None:
+        """Another model is wanted: one that has answered all leaves, unless a training would take its place."""
+        if await self.database.read(wanted) >= len(self.executor.slots()):
+            return
+        known = await self.database.read(questions.at_work)
+        busy = {(question.run, question.attempt) for question in known if question.text}
+        await self._end([tried for tried in opened if (tried.run, tried.name) not in busy][:1])
+
+    async def _end(self, leaving: Sequence[Tried]) -> None:
+        for tried in leaving:
             self._leaving.add(tried.handle)
             await self.executor.cancel(tried.handle, save=False)
 
@@ -84,6 +98,8 @@ class Asks:
             tried = await self.database.write(self._begin, run, now)
             if tried:
                 await self._submit(Attempt(run, KIND, tried.number, self.root / run), tried.handle)
+            else:
+                await self._end_an_idle_one(opened)
         if tried is None or tried.handle in self._leaving:
             return
         folder = Attempt(run, KIND, tried.number, self.root / run).folder
@@ -92,10 +108,8 @@ class Asks:
 
     def _begin(self, db: Connection, run_id: str, now: float) -> Tried | None:
         """Store a new attempt, if a place is left over by the trainings that run, and by those that are queued."""
-        outstanding, runs = store.open_attempts(db), store.in_turn(db)
-        wanted = sum(run.status in (Status.queued, Status.running) for run in runs)
-        asking = sum(tried.kind == KIND for tried in outstanding)
-        if wanted + asking >= len(self.executor.slots()):
+        asking = sum(tried.kind == KIND for tried in store.open_attempts(db))
+        if wanted(db) + asking >= len(self.executor.slots()):
             return None
         if not (self.root / run_id).exists():
             raise Refusal(f"What run {run_id} had made is no longer here. `/finetune retry {run_id}` makes it anew.")
@@ -109,6 +123,11 @@ class Asks:
 def standing(db: Connection) -> tuple[list[Question], list[Tried]]:
     """The questions that are not over, and the attempts that may still run."""
     return questions.at_work(db), [tried for tried in store.open_attempts(db) if tried.kind == KIND]
+
+
+def wanted(db: Connection) -> int:
+    """The places that trainings take, or will take once they are fetched or it is their turn."""
+    return sum(run.status in (Status.queued, Status.running) for run in store.in_turn(db))
 
 
 def is_gone(phase: Phase) -> bool:

@@ -109,6 +109,25 @@ async def test_a_training_ends_what_is_asked_and_the_question_is_answered_after_
     assert written(house, "ask-2") == ["why?"]
 
 
+async def test_a_model_that_nobody_asks_makes_way_for_another(house: House) -> None:
+    await trained(house)
+    await trained(house, "2")
+    await put(house, "q1")
+    await house.tick()
+    first = house.trainer.child("1", "ask-1")
+    await put(house, "q2", run="2")
+    await house.tick(2)
+    assert not first.wishes  # it still answers
+    first.say("answered", key="q1", base="a", tuned="b")
+    await house.tick(2)
+    assert set(first.wishes) == {"drop"}
+    first.say("stopped")
+    first.end()
+    await house.tick(2)
+    assert house.trainer.submits[-1] == "2/ask-1"
+    assert await how(house) == [("q1", "answered"), ("q2", "loading")]
+
+
 async def test_a_question_waits_for_a_training_that_runs_or_is_queued(house: House) -> None:
     await trained(house)
     await house.queue()
