@@ -104,10 +104,25 @@ def check(
 ) -> None:
     """Check a dataset: every fault with its line. 0 usable, 1 has errors, 2 cannot be read or wrong usage."""
     from engine.commands.check import Wish, check_and_print
+    from engine.commands.datasets import here
 
     words, named = tuple(columns or ()), tuple(filter(None, fixes.split(",")))
-    wish = Wish(file, name or file.name, method, model, words, fix, named, rows, arrow, as_json)
-    raise typer.Exit(check_and_print(wish))
+    with here(file) as (path, known_as):
+        wish = Wish(path, name or known_as, method, model, words, fix, named, rows, arrow, as_json)
+        raise typer.Exit(check_and_print(wish))
+
+
+@app.command()
+def dataset(
+    words: Annotated[str, typer.Argument(help="hf:org/name[config]:train[:1000]")],
+    target: Path,
+    limit_mb: Annotated[int, typer.Option(help="The most that is taken.")] = 2_000,
+    json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+) -> None:
+    """Bring a dataset of the Hub here as one file, and say at which commit it is."""
+    from engine.commands.datasets import dataset_and_print
+
+    raise typer.Exit(dataset_and_print(words, target, limit_mb, json))
 
 
 @app.command()
@@ -128,9 +143,11 @@ def preview(
     as_json: Annotated[bool, typer.Option("--json")] = False,
 ) -> None:
     """Show what a run would be: the text the model will see, every row's fate, parameters, time and memory."""
+    from engine.commands.datasets import here
     from engine.commands.preview import Wish, preview_and_print
 
-    raise typer.Exit(preview_and_print(Wish(file, method, model, tuple(words or ()), valid, as_json)))
+    with here(file) as (path, _):
+        raise typer.Exit(preview_and_print(Wish(path, method, model, tuple(words or ()), valid, as_json)))
 
 
 CACHE = "Folder of the cache; left out, HF_HOME, else the cache folder of DATA."

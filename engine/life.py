@@ -15,6 +15,7 @@ import msgspec
 from engine.events import Event
 from engine.executor import Phase
 from engine.jobs import Progress, Result, Run, Status
+from engine.plan import mending
 
 MOST_LOSSES = 60
 MOST_NOTICES = 20
@@ -243,16 +244,9 @@ def _stopped(run: Run, data: Data, now: float) -> Run:
 def _failed(run: Run, data: Data, now: float) -> Run:
     reason = str(data.get("reason") or f"{WORK[kind_of(run.attempt)]} failed.")
     code = str(data.get("code") or "crash")
-    if code == "memory" and can_halve(run):
+    if code == "memory" and mending.can_halve_batch(run):
         return again(replace(run, has_less_memory=True), reason, now, code)
     return held(run, reason, now) if kind_of(run.attempt) == "push" else failed(run, reason, now, code)
-
-
-def can_halve(run: Run) -> bool:
-    """Whether a training that ran out of memory may be tried with half the batch: once, and not with a batch of one."""
-    batch = run.spec.parameters.get("batch_size", 0)
-    is_training = kind_of(run.attempt) == "train"
-    return is_training and not run.has_less_memory and not run.cancel and isinstance(batch, int) and batch > 1
 
 
 def _finished(run: Run, data: Data, now: float) -> Run:

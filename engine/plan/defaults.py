@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from engine.data.types import Setting
 from engine.executor import Slot
 from engine.jobs import Value
+from engine.plan.combinations import LEAST_BATCH, check_together
 from engine.plan.estimate import GB, memory_bytes
 from engine.plan.models import Look
 from engine.plan.parameters import table_for, word
@@ -21,9 +22,9 @@ TINY = 200_000_000
 """Weights below which it wants a higher one still; seen on SmolLM2-135M."""
 QUICK = 50_000_000
 """Weights below which two processor cores take sixteen rows in about a second."""
-LORA_RATES = {"sft": 2e-4, "clm": 2e-4, "reward": 1e-4, "dpo": 1e-5, "orpo": 8e-5, "mlm": 5e-4}
+LORA_RATES = {"sft": 2e-4, "clm": 2e-4, "reward": 1e-4, "dpo": 1e-5, "orpo": 8e-5, "kto": 1e-5, "mlm": 5e-4}
 """Learning rates of a lora on a model of some billions: ten times those of a full training, which are TRL's own for sft
-and dpo, 8e-6 for orpo (https://arxiv.org/abs/2403.07691), 5e-5 for mlm (https://arxiv.org/abs/1810.04805)."""
+and dpo, 1e-6 for kto, 8e-6 for orpo (https://arxiv.org/abs/2403.07691), 5e-5 for mlm (https://arxiv.org/abs/1810.04805)."""
 MARGIN = 0.85
 """Share of the slot's memory that the estimate may fill."""
 
@@ -46,6 +47,7 @@ def settle(
 ) -> dict[str, Setting]:
     """Every parameter of the method with its value and why. `rows` are the training rows, `tokens_median` of one."""
     check_bits(given, slot)
+    check_together(method, given, look)
     where = Circumstances(method, rows, tokens_median, look, slot)
     values: dict[str, Value] = dict(given)
     settings = {name: Setting(value, "as given") for name, value in given.items()}
@@ -113,7 +115,10 @@ def batch_size(where: Circumstances, values: Mapping[str, Value]) -> Setting:
     """The wanted rows of a step, or as many of them as the memory holds at once."""
     wanted = wanted_rows(where, values)
     batch = wanted
-    while batch > 1 and memory(where, {**values, "batch_size": batch}) > MARGIN * where.slot.memory_gb * GB:
+    while (
+        batch > LEAST_BATCH.get(where.method, 1)
+        and memory(where, {**values, "batch_size": batch}) > MARGIN * where.slot.memory_gb * GB
+    ):
         batch //= 2
     return Setting(batch, f"for {where.rows} rows" if batch == wanted else "what the memory holds")
 

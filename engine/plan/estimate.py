@@ -46,7 +46,7 @@ def estimate(method: str, settings: Mapping[str, Setting], look: Look, rows: int
 def flops_per_token(method: str, values: Mapping[str, Value], look: Look) -> float:
     """6 per weight for a full training, 4 with a lora (no gradients of the frozen ones), 2 for a reference."""
     per_weight = 4.0 if values["lora"] else 6.0
-    per_weight += 2.0 if method == "dpo" else 0.0
+    per_weight += {"dpo": 2.0, "kto": 4.0}.get(method, 0.0)  # kto reads the neighbour's answers as well
     per_weight += 2.0 if values["gradient_checkpointing"] else 0.0
     return per_weight * look.parameters
 

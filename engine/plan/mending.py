@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
 from engine.jobs import JobSpec, Run, Status, Value
+from engine.plan.combinations import can_halve
 
 SHORTEST = 64
 """Tokens below which a row is not cut to save memory."""
@@ -40,13 +41,13 @@ def smaller(run: Run, has_saved: bool) -> Iterator[Mend]:
     times = 2 if run.has_less_memory else 1
     batch = int(values.get("batch_size", 1)) // times
     accumulation = int(values.get("gradient_accumulation", 1)) * times
-    if batch > 1:
+    if can_halve(run.spec.method, batch):
         half: dict[str, Value] = {"batch_size": batch // 2, "gradient_accumulation": accumulation * 2}
         yield Mend("half", half, has_saved)
     if run.progress.has_gpu and values.get("lora") and values.get("quantization", "none") == "none":
         yield Mend("int4", {"quantization": "int4"})
     length = int(values.get("max_length", 0))
-    if batch <= 1 and length >= 2 * SHORTEST:
+    if not can_halve(run.spec.method, batch) and length >= 2 * SHORTEST:
         yield Mend("short", {"max_length": length // 2})
 
 
@@ -57,3 +58,10 @@ def mended(run: Run, name: str) -> Run | None:
         return None
     spec: JobSpec = replace(run.spec, parameters={**run.spec.parameters, **mend.changes})
     return Run("", spec, of=run.id, resumes=mend.resumes)
+
+
+def can_halve_batch(run: Run) -> bool:
+    """Whether a training that ran out of memory may be tried with half the batch by itself: once, if that is one."""
+    batch = run.spec.parameters.get("batch_size", 0)
+    is_divisible = isinstance(batch, int) and can_halve(run.spec.method, batch)
+    return run.attempt.startswith("train-") and not run.has_less_memory and not run.cancel and is_divisible

@@ -3,7 +3,6 @@
 Names are TRL's where it has one; AutoTrain's names are aliases.
 """
 
-import json
 import math
 import re
 from collections.abc import Mapping, Sequence
@@ -12,15 +11,16 @@ from difflib import get_close_matches
 
 from engine.data.types import NEEDS
 from engine.jobs import Value
+from engine.plan.decided import DECIDED, ELSEWHERE, TURNED
 from engine.refusal import Refusal
 
 EVERY = tuple(NEEDS)
 LANGUAGE = ("sft", "clm", "mlm")
-PAIRS = ("dpo", "orpo")
-GENERATING = ("sft", "clm", "dpo", "orpo")
+PAIRS = ("dpo", "orpo", "kto")
+GENERATING = ("sft", "clm", "dpo", "orpo", "kto")
 ON = ("on", "true", "yes", "1")
 OFF = ("off", "false", "no", "0", "none", "null")
-VALID_WORDS = re.compile(r"auto|off|\d+(\.\d+)?%|\d+|.+\.(csv|tsv|jsonl|json|parquet)", re.IGNORECASE)
+VALID_WORDS = r"auto|off|\d+(\.\d+)?%|\d+|.+\.(csv|tsv|jsonl|json|parquet)"
 
 
 @dataclass(frozen=True)
@@ -28,7 +28,8 @@ class Parameter:
     """`kind` is whole, number, switch, choice or text; `low` and `high` are inclusive.
 
     `default` is what holds where nothing better is known; `by_method` overrides it. `engine.plan.defaults`
-    derives better ones from the rows, the model and the slot.
+    derives better ones from the rows, the model and the slot. `pattern` is what a text must match,
+    `words` says so.
     """
 
     name: str
@@ -41,6 +42,8 @@ class Parameter:
     choices: tuple[str, ...] = ()
     by_method: Mapping[str, Value] = field(default_factory=dict)
     methods: tuple[str, ...] = EVERY
+    pattern: str = ""
+    words: str = ""
 
     def default_for(self, method: str) -> Value:
         return self.by_method.get(method, self.default)
@@ -53,15 +56,20 @@ class Parameter:
         if self.kind == "choice":
             return " or ".join(filter(None, (", ".join(self.choices[:-1]), self.choices[-1])))
         if self.kind == "text":
-            return "auto, off, a share such as 10%, a number of rows, or a file"
-        return f"{self.low:g} to {self.high:g}"
+            return self.words
+        return f"{bound(self.low)} to {bound(self.high)}"
+
+
+def bound(value: float) -> str:
+    return f"{value:,.0f}" if value > 1000 else f"{value:g}"
 
 
 TABLE: tuple[Parameter, ...] = (
     Parameter(
         "epochs", "number", 3, "How often every row is seen.", ("num_train_epochs",), 0.01, 1000,
-        by_method={"reward": 1, "dpo": 1, "orpo": 1},
+        by_method={"reward": 1, "dpo": 1, "orpo": 1, "kto": 1},
     ),
+    Parameter("gpus", "whole", 1, "Devices that share the batch and train it together.", ("num_processes",), 1, 1024),
     Parameter("max_steps", "whole", 0, "Stop after so many optimizer steps; 0 goes by the epochs.", (), 0, 10_000_000),
     Parameter(
         "batch_size", "whole", 4, "Rows that one device takes at once.",
@@ -73,7 +81,7 @@ TABLE: tuple[Parameter, ...] = (
     ),
     Parameter(
         "learning_rate", "number", 2e-4, "How far one step moves the weights.", ("lr",), 1e-9, 1,
-        by_method={"dpo": 1e-5, "orpo": 8e-5, "reward": 1e-4, "mlm": 5e-5},
+        by_method={"dpo": 1e-5, "kto": 1e-5, "orpo": 8e-5, "reward": 1e-4, "mlm": 5e-5},
     ),
     Parameter(
         "max_length", "whole", 1024, "Tokens of a row that the model sees; the rest is cut.",
@@ -90,6 +98,10 @@ TABLE: tuple[Parameter, ...] = (
     Parameter("lora_r", "whole", 16, "Rank of the lora: higher holds more, and costs more.", ("r",), 1, 1024),
     Parameter("lora_alpha", "whole", 32, "Scale of the lora, divided by its rank.", ("alpha",), 1, 4096),
     Parameter("lora_dropout", "number", 0.0, "Share of the lora's inputs that are dropped.", ("dropout",), 0, 0.9),
+    Parameter(
+        "target_modules", "text", "all-linear", "Which layers the lora stands beside.",
+        pattern=r"all-linear|[\w.]+(,[\w.]+)*", words="all-linear, or names of layers such as q_proj,v_proj",
+    ),
     Parameter("warmup_ratio", "number", 0.1, "Share of the steps in which the learning rate rises.", (), 0, 0.9),
     Parameter("weight_decay", "number", 0.0, "Pull of all trained weights towards zero.", (), 0, 1),
     Parameter("max_grad_norm", "number", 1.0, "Longer gradients are cut to this length.", (), 0, 1000),
@@ -104,11 +116,14 @@ TABLE: tuple[Parameter, ...] = (
     Parameter("seed", "whole", 42, "The same seed gives the same run.", (), 0, 2**31 - 1),
     Parameter(
         "template", "choice", "auto", "How turns become text: the model's own template (auto), another, or none.",
-        ("chat_template",), choices=("auto", "none", "chatml", "zephyr"), methods=("sft", "reward", "dpo", "orpo"),
+        ("chat_template",), choices=("auto", "none", "chatml", "zephyr"), methods=("sft", "reward", *PAIRS),
     ),
-    Parameter("valid", "text", "auto", "Rows that are held out to measure on.", ("valid_split", "validation", "eval")),
     Parameter(
-        "beta", "number", 0.1, "How strongly the tuned model is held to the base (dpo), or weight of the odds (orpo).",
+        "valid", "text", "auto", "Rows that are held out to measure on.", ("valid_split", "validation", "eval"),
+        pattern=VALID_WORDS, words="auto, off, a share such as 10%, a number of rows, or a file",
+    ),
+    Parameter(
+        "beta", "number", 0.1, "How strongly the model is held to its base (dpo, kto), or weight of the odds (orpo).",
         ("dpo_beta",), 0.001, 10, methods=PAIRS,
     ),
     Parameter(
@@ -143,12 +158,24 @@ def parse(words: Sequence[str] | Mapping[str, object], method: str) -> dict[str,
     """
     pairs = words.items() if isinstance(words, Mapping) else (split(word) for word in words)
     values: dict[str, Value] = {}
-    for key, text in pairs:
+    for key, given in pairs:
+        key, text = turned(key, given)
         parameter = find(key, method)
         if parameter.name in values:
             raise Refusal(f"`{parameter.name}` is given twice.", parameter.name)
         values[parameter.name] = read(parameter, text)
     return values
+
+
+def turned(key: str, value: object) -> tuple[str, object]:
+    """A switch that says the opposite of a parameter here, as that parameter."""
+    name = TURNED.get(plain(key))
+    return (name, not read_switch(BY_NAME[name], str(value))) if name else (key, value)
+
+
+def plain(key: str) -> str:
+    """Spelling is forgiven in case and dashes."""
+    return key.strip().lower().replace("-", "_")
 
 
 def split(word: str) -> tuple[str, str]:
@@ -159,9 +186,12 @@ def split(word: str) -> tuple[str, str]:
 
 
 def find(key: str, method: str) -> Parameter:
-    """The parameter of that name or alias; spelling is forgiven in case and dashes only."""
-    name = key.lower().replace("-", "_")
-    name = ALIASES.get(name, name)
+    """The parameter of that name or alias. Raises Refusal for a word that is none, with what decides in its place."""
+    name = ALIASES.get(plain(key), plain(key))
+    if name in DECIDED:
+        raise Refusal(f"`{key}` cannot be set: {DECIDED[name]}. Leave it out.", key)
+    if name in ELSEWHERE:
+        raise Refusal(f"`{key}` is said otherwise here: {ELSEWHERE[name]}.", key)
     parameter = BY_NAME.get(name)
     if parameter is None:
         known = [item.name for item in table_for(method)]
@@ -182,7 +212,7 @@ def read(parameter: Parameter, value: object) -> Value:
     if parameter.kind == "choice":
         return read_choice(parameter, text)
     if parameter.kind == "text":
-        if not VALID_WORDS.fullmatch(text):
+        if not re.fullmatch(parameter.pattern, text, re.IGNORECASE):
             raise wrong(parameter, text)
         return text
     return read_number(parameter, text)
@@ -224,28 +254,6 @@ def wrong(parameter: Parameter, text: str, hint: str = "") -> Refusal:
 def complete(method: str, values: Mapping[str, Value]) -> dict[str, Value]:
     """`values` with the table's default for everything that they leave open."""
     return {item.name: values.get(item.name, item.default_for(method)) for item in table_for(method)}
-
-
-def described(method: str, as_json: bool) -> str:
-    """The table of a method for people, a parameter in two lines, or as one JSON object by name."""
-    if method not in EVERY:
-        raise Refusal(f"There is no method {method}: there are {', '.join(EVERY)}.", "method")
-    if as_json:
-        return json.dumps({item.name: facts(item, method) for item in table_for(method)}, indent=2)
-    return "\n".join(
-        f"{item.name} = {word(item.default_for(method))}  ({item.range})\n    {item.sentence}"
-        for item in table_for(method)
-    )
-
-
-def facts(item: Parameter, method: str) -> dict[str, object]:
-    return {
-        "kind": item.kind,
-        "default": item.default_for(method),
-        "range": item.range,
-        "aliases": list(item.aliases),
-        "sentence": item.sentence,
-    }
 
 
 def word(value: Value) -> str:

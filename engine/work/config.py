@@ -11,33 +11,12 @@ import yaml
 
 from engine.data.types import NEEDS
 from engine.jobs import Value
+from engine.plan.decided import DECIDED
 from engine.plan.parameters import parse
 from engine.refusal import Refusal
 
 AUTOTRAIN_METHODS = {"llm": "clm", "llm-generic": "clm", **{f"llm-{method}": method for method in NEEDS}}
 AUTOTRAIN_COLUMNS = {"text_column": "text", "prompt_text_column": "prompt", "rejected_text_column": "rejected_text"}
-WITHOUT_EFFECT = frozenset(
-    [
-        "add_eos_token",
-        "auto_find_batch_size",
-        "disable_gradient_checkpointing",
-        "distributed_backend",
-        "eval_strategy",
-        "evaluation_strategy",
-        "log",
-        "max_completion_length",
-        "max_prompt_length",
-        "mixed_precision",
-        "model_ref",
-        "padding",
-        "save_total_limit",
-        "target_modules",
-        "trainer",
-        "unsloth",
-        "use_flash_attention_2",
-    ]
-)
-"""AutoTrain's parameters that are decided here without asking: precision, padding, attention, what is kept."""
 SUFFIXES = (".csv", ".jsonl", ".json", ".tsv", ".parquet")
 OURS = ("method", "model", "data", "valid", "columns", "parameters")
 
@@ -110,8 +89,8 @@ def from_autotrain(config: Mapping[str, Any], folder: Path) -> Order:
     data, given = section(config, "data"), section(config, "params")
     if not data.get("path"):
         raise Refusal("The config names no data: write data: path: followed by a file or a folder.", "data")
-    notes = tuple(f"`{name}` has no effect here." for name in given if name in WITHOUT_EFFECT)
-    kept = {name: value for name, value in given.items() if name not in WITHOUT_EFFECT and value not in (None, -1)}
+    notes = tuple(f"`{name}` has no effect here: {DECIDED[name]}." for name in given if name in DECIDED)
+    kept = {name: value for name, value in given.items() if name not in DECIDED and value not in (None, -1)}
     if "block_size" in kept:
         kept.pop("model_max_length", None)
     if data.get("chat_template") is not None and method not in ("clm", "mlm"):

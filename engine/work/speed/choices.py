@@ -116,6 +116,8 @@ def checkpointing(job: Job) -> Choice:
 
 
 def batches(job: Job) -> Choice:
+    if job.method == "kto":
+        return Choice("batches", "in order", "each row is compared with its neighbour's answer")
     if job.is_on("packing"):
         return Choice("batches", "packed", "short rows fill one long row (best fit decreasing), each sees itself only")
     return Choice("batches", "of like lengths", "padding is a few percent in place of half")
@@ -142,7 +144,7 @@ def head(job: Job, machine: Machine) -> Iterator[Choice]:
 
 
 def reference(job: Job) -> Iterator[Choice]:
-    if job.method != "dpo":
+    if job.method not in ("dpo", "kto"):
         return
     yield Choice("reference", "the base itself", "its log-probabilities are computed once, or with the lora off")
 

@@ -10,6 +10,7 @@ from typing import Any
 
 from engine.events import Event, read_events
 from engine.jobs import Attempt, Value
+from engine.plan.combinations import can_halve
 from engine.work.training.checkpoints import drop_damaged, last_good, step_of
 from engine.work.training.task import Task
 
@@ -26,7 +27,7 @@ def smaller(task: Task) -> Task:
     The effective batch stays what was agreed, so that steps and checkpoints mean the same.
     """
     has_run_out = any(event.kind == "out_of_memory" for events in earlier(task.attempt) for event in events)
-    if not has_run_out or task.whole("batch_size") < 2:
+    if not has_run_out or not can_halve(task.spec.method, task.whole("batch_size")):
         return task
     halved = halve(task.settings)
     words = f"batch_size={halved['batch_size']} gradient_accumulation={halved['gradient_accumulation']}"

@@ -151,10 +151,15 @@ def lora_config(task: Task, kind: str, keep: tuple[str, ...] = ()) -> Any:
         r=task.whole("lora_r"),
         lora_alpha=task.whole("lora_alpha"),
         lora_dropout=task.number("lora_dropout"),
-        target_modules="all-linear",
+        target_modules=target_modules(task),
         modules_to_save=list(keep) or None,
         task_type=kind,
     )
+
+
+def target_modules(task: Task) -> str | list[str]:
+    word = str(task.settings.get("target_modules", "all-linear"))
+    return word if word == "all-linear" else word.split(",")
 
 
 def head_names(model: Any) -> tuple[str, ...]:

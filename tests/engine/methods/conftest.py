@@ -47,6 +47,9 @@ def row_for(method: str, number: int) -> Row:
             return {"text": f"human: {hello} bot: {nice}"}
         case "reward":
             return {"chosen": [user(hello), assistant(nice)], "rejected": [user(hello), assistant(bad)]}
+        case "kto":
+            answer = nice if number % 2 else bad
+            return {"prompt": [user(hello)], "completion": [assistant(answer)], "label": bool(number % 2)}
         case "dpo":
             return {"prompt": [user(hello)], "chosen": [assistant(nice)], "rejected": [assistant(bad)]}
         case _:

@@ -40,6 +40,9 @@ def turns(question: str, answer: str) -> str:
 def table(method: str) -> list[Mapping[str, str]]:
     if method in ("dpo", "orpo"):
         return [{"prompt": prompt, "text": text, "rejected_text": other} for prompt, text, other in PAIRS]
+    if method == "kto":
+        good = [{"prompt": prompt, "text": text, "label": "true"} for prompt, text, _ in PAIRS]
+        return [*good, *({"prompt": prompt, "text": other, "label": "false"} for prompt, _, other in PAIRS)]
     texts = [{"text": turns(question, answer)} for question, answer in zip(QUESTIONS, GOOD, strict=True)]
     if method != "reward":
         return list(texts)

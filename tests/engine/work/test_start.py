@@ -72,7 +72,7 @@ def test_autotrains_config_is_understood(tmp_path: Path) -> None:
             "gradient_accumulation": 4,
             "template": "auto",
         },
-        notes=("`mixed_precision` has no effect here.",),
+        notes=("`mixed_precision` has no effect here: bfloat16 where the GPU computes it, else float32.",),
     )
 
 
