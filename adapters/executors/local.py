@@ -5,18 +5,17 @@ A handle's id is the attempt's folder relative to the folder of all runs, e.g. `
 
 import asyncio
 import contextlib
-import csv
 import json
 import os
 import re
 import shutil
 import signal
 import socket
-import subprocess
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, cast
 
+from adapters.executors.gpus import Neighbours, find_slots
 from engine.events import Event, whole_events
 from engine.executor import Handle, Phase, Slot
 from engine.folder import ATTEMPT_VARIABLE
@@ -58,6 +57,10 @@ installed the bot."""
 SECRET = re.compile(r"(TOKEN|SECRET|PASSWORD|KEY)$")
 
 
+class Taken(Exception):
+    """No GPU is free just now, though one was when the attempt was stored: it is submitted again at the next tick."""
+
+
 LEFT_TO_ANOTHER, BROKEN = 0, -1
 """What stands for the pid of a runner that ended without a record: well, since another one has the attempt, or not."""
 
@@ -90,11 +93,16 @@ class LocalExecutor:
         self.grace_s = grace_s
         self.program = program
         self._slots = list(slots) if slots is not None else find_slots()
+        self._neighbours = Neighbours()
         self._runners: dict[Handle, int] = {}
         self._read: dict[Handle, tuple[int, int]] = {}
 
     def slots(self) -> list[Slot]:
-        return self._slots
+        """Without the GPUs that somebody else is using."""
+        if not any(slot.gpus for slot in self._slots):
+            return self._slots
+        busy = self._neighbours.busy_gpus()
+        return [slot for slot in self._slots if slot.name not in busy]
 
     def handle_for(self, attempt: Attempt) -> Handle:
         return Handle(self.name, f"{attempt.run}/attempts/{attempt.name}")
@@ -146,7 +154,8 @@ class LocalExecutor:
         await asyncio.to_thread(copy_all, self._folder(handle), names, target)
 
     async def list(self) -> list[Handle]:
-        marked = {values.get(FOLDER_VARIABLE, "") for _, values in environments()}
+        found = await asyncio.to_thread(lambda: list(environments()))
+        marked = {values.get(FOLDER_VARIABLE, "") for _, values in found}
         ours = sorted(Path(folder) for folder in marked if folder and Path(folder).is_relative_to(self.root))
         at_work = [folder for folder in ours if not (folder / "exit.json").exists()]
         return [Handle(self.name, str(folder.relative_to(self.root))) for folder in at_work]
@@ -185,16 +194,16 @@ class LocalExecutor:
 
     def _gpu(self, kind: str) -> dict[str, str]:
         """A GPU that no attempt uses; none for what runs on our side. Where we know of none, torch may still."""
-        gpus = [slot.name for slot in self._slots if slot.gpus]
+        gpus = [slot.name for slot in self.slots() if slot.gpus]
         if kind not in ON_EXECUTOR:
             return {"CUDA_VISIBLE_DEVICES": ""}
-        if not gpus:
+        if not any(slot.gpus for slot in self._slots):
             return {}
         marked = [values for _, values in environments() if FOLDER_VARIABLE in values]
         taken = {values.get("CUDA_VISIBLE_DEVICES", "") for values in marked}
         free = [gpu for gpu in gpus if gpu not in taken]
         if not free:
-            raise Refusal(f"Every GPU of {socket.gethostname()} is in use by another run.")
+            raise Taken(f"every GPU of {socket.gethostname()} is in use")
         return {"CUDA_VISIBLE_DEVICES": free[0]}
 
 
@@ -220,29 +229,6 @@ def python_path() -> dict[str, str]:
     """So that another interpreter finds the rooms in a checkout; an installed package is found without."""
     is_installed = CODE.name in ("site-packages", "dist-packages")
     return {} if is_installed else {"PYTHONPATH": str(CODE)}
-
-
-def find_slots() -> list[Slot]:
-    """A slot per GPU, named by its UUID; without one, the machine itself."""
-    found = gpus(ask_nvidia(), os.environ.get("CUDA_VISIBLE_DEVICES"))
-    return found or [Slot("cpu", 0, os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") / 1e9)]
-
-
-def ask_nvidia() -> str:
-    """Lines of `index, UUID, memory in MiB`; empty without a working driver."""
-    query = ["nvidia-smi", "--query-gpu=index,uuid,memory.total", "--format=csv,noheader,nounits"]
-    try:
-        return subprocess.run(query, capture_output=True, text=True, timeout=10, check=True).stdout
-    except (OSError, subprocess.SubprocessError):
-        return ""
-
-
-def gpus(lines: str, visible: str | None) -> list[Slot]:
-    """The GPUs of `lines` that CUDA_VISIBLE_DEVICES lets us see, by index or by UUID."""
-    words = None if visible is None else visible.split(",")
-    rows = [[cell.strip() for cell in row] for row in csv.reader(lines.splitlines())]
-    seen = [row for row in rows if words is None or row[0] in words or row[1] in words]
-    return [Slot(uuid, 1, float(mib) * 2**20 / 1e9) for _, uuid, mib in seen]
 
 
 def read_json(path: Path) -> Record | None:
