@@ -55,10 +55,11 @@ TARGETS = {
 
 @dataclass
 class Figures:
-    """One process: seconds in all, until its first step, and inside its loop; peak memory in MB; its losses."""
+    """One process: seconds in all, of a core, until its first step, and inside its loop; peak memory in MB; losses."""
 
     name: str
     wall_s: float = 0.0
+    cpu_s: float = 0.0
     first_s: float = 0.0
     train_s: float = 0.0
     peak_mb: float = 0.0
@@ -84,7 +85,8 @@ def run(name: str, command: Sequence[str], folder: Path) -> tuple[Figures, list[
     log.close()
     if child.returncode:
         raise SystemExit(f"{name} ended with {child.returncode}:\n{(folder / f'{name}.log').read_text()[-2000:]}")
-    return Figures(name, time.time() - started, peak_mb=usage.ru_maxrss / 1024), lines
+    cpu_s = usage.ru_utime + usage.ru_stime
+    return Figures(name, time.time() - started, cpu_s, peak_mb=usage.ru_maxrss / 1024), lines
 
 
 def ours(method: str, model: Path, rows: Sequence[Row], folder: Path, **more: Value) -> Figures:
@@ -169,7 +171,8 @@ def sft(folder: Path, rows: int, repeats: int, peers: Path | None) -> list[Figur
         middle(repeats, lambda: trl_sft(model, file, folder)),
     ]
     if peers:
-        found += train_peers.all_of(peers, model, file, folder, JOB)
+        # They fill rows of 512 tokens, so three of those are the tokens of eight rows as they are.
+        found += train_peers.all_of(peers, model, file, folder, {**JOB, "per_device_train_batch_size": 3})
     return [held_out(each, held, folder) for each in found]
 
 
@@ -203,10 +206,10 @@ def ratios(
 
 
 def table(title: str, figures: Sequence[Figures]) -> str:
-    names = f"{'wall s':>7} {'first step s':>12} {'train s':>8} {'peak MB':>8} {'last loss':>9} {'held out':>9}"
+    names = f"{'wall s':>7} {'cpu s':>7} {'first step s':>12} {'train s':>8} {'peak MB':>8} {'last loss':>9} {'held out':>9}"
     head = f"{title:24} {names}"
     lines = [
-        f"{each.name.partition(' /')[0]:24} {each.wall_s:7.1f} {each.first_s:12.1f} {each.train_s:8.1f} "
+        f"{each.name.partition(' /')[0]:24} {each.wall_s:7.1f} {each.cpu_s:7.1f} {each.first_s:12.1f} {each.train_s:8.1f} "
         f"{each.peak_mb:8.0f} {shown(statistics.fmean(each.losses[-10:] or [0.0]))} {shown(each.held_out)}"
         for each in figures
     ]

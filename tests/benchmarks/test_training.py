@@ -12,7 +12,7 @@ ROOT = Path(__file__).parents[2]
 
 
 def figures(wall_s: float, peak_mb: float = 1000.0, held_out: float = 2.0, *losses: float) -> Figures:
-    return Figures("x", wall_s, 1.0, wall_s, peak_mb, held_out, list(losses))
+    return Figures("x", wall_s, wall_s, 1.0, wall_s, peak_mb, held_out, list(losses))
 
 
 def test_the_rows_are_the_same_each_time_and_ragged() -> None:
