@@ -113,15 +113,15 @@ async def _socket(
 ) -> AsyncIterator[None]:
     handler = AsyncSocketModeHandler(app, settings.app_token.get_secret_value(), web_client=api.client)
     client: Any = handler.client  # slack-sdk leaves the types of connect and close open
-    watch: asyncio.Task[None] | None = None
+    watching: asyncio.Task[None] | None = None
     try:
         await _connect(client)
-        watch = asyncio.create_task(_watch(client, api, missed))
+        watching = asyncio.create_task(watch(client, api, missed))
         yield
     finally:
-        if watch:
-            watch.cancel()
-            await asyncio.gather(watch, return_exceptions=True)
+        if watching:
+            watching.cancel()
+            await asyncio.gather(watching, return_exceptions=True)
         await client.close()
         tasks = (client.message_processor, client.current_session_monitor, client.message_receiver)
         await asyncio.gather(*filter(None, tasks), return_exceptions=True)
@@ -150,12 +150,12 @@ async def _connected(client: Any) -> None:
     await client.connect()
 
 
-async def _watch(client: Any, api: Api, missed: Callable[[], Awaitable[None]]) -> None:
+async def watch(client: Any, api: Api, missed: Callable[[], Awaitable[None]], every_s: float = WATCH_S) -> None:
     """The client reconnects by itself; where it does not for half a minute, it is told to. After that long, what
-    happened meanwhile is read back."""
+    happened meanwhile is read back. `every_s` is how often it is looked at."""
     down = 0.0
     while True:
-        await asyncio.sleep(WATCH_S)
+        await asyncio.sleep(every_s)
         if await client.is_connected():
             if down >= OUTAGE_S:
                 await missed()
