@@ -101,7 +101,8 @@ async def measure(folder: Path, pipe: Connection, seconds: int) -> dict[str, Any
     local = LocalExecutor("local", folder / "runs", sys.executable, {})
     settings = Settings(_env_file=None, data=folder, http_port=0, default_model="some/model")
     chat = SlackChat(slack.checked())
-    chat.born -= LOOK_BACK_S  # as if it had been up for a while: at first it looks each message up, at Slack's slow rate
+    # As if it had been up for a while: at first it looks each message up, at Slack's slow rate.
+    chat.born -= LOOK_BACK_S
     app = App(settings, chat, local, local)
     lags: list[float] = []
     measuring, serving = asyncio.create_task(lag(lags)), asyncio.create_task(app.serve())

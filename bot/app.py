@@ -14,20 +14,22 @@ import structlog
 from dotenv import dotenv_values
 
 from bot import store
-from bot.chat import Chat, Command, Incoming
+from bot.chat import Chat, Command, Incoming, Lapsed
 from bot.migrate import upgrade
 from bot.outbox import Outbox
 from bot.redact import redactor, secrets_of
 from bot.settings import Settings
 from bot.talk.answer import answer
 from bot.talk.context import Context
-from bot.talk.runs import ask, progress
+from bot.talk.runs import ask, progress, schedules
+from bot.team import notices
 from bot.web import Health, serve_web
 from engine import fault
 from engine.database import Database
 from engine.executor import Executor
 from engine.lease import Lost, lease_for
 from engine.refusal import Refusal
+from engine.work import keeping
 from engine.work.placing import place_sources
 from engine.work.scheduler import Scheduler
 
@@ -37,6 +39,12 @@ PROGRESS_S = 1.0
 CURSOR_S = 5.0
 TIDY_S = 5.0
 STALLED_S = 300.0
+DIGEST_S = 60.0
+SCHEDULES_S = 2.0
+SWEEP_S = 60.0
+KEEP_S = 3600.0
+KEEP_ANSWERED_S = 30 * 86400.0
+"""How long it is remembered what was answered, should a platform deliver it once more."""
 
 
 def load(kind: str, name: str) -> Any:
@@ -60,8 +68,9 @@ class App:
         self.context = Context(settings, self.database, chat)
         self.outbox = Outbox(self.database, chat)
         link = place_sources(settings.uploads)
+        keep_s, each = settings.keep_days * 86400.0, settings.max_running
         self.scheduler = Scheduler(
-            self.database, executor, our_side, settings.runs, link, keep_s=settings.keep_days * 86400.0
+            self.database, executor, our_side, settings.runs, link, keep_s=keep_s, most_each=each
         )
         self.health = Health()
         self.locks: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
@@ -115,11 +124,36 @@ class App:
         await progress.tick(self.context)
         await ask.tick(self.context)
 
+    async def _follow_schedules(self) -> None:
+        await schedules.tick(self.context)
+
     async def _tidy(self) -> None:
         for incoming in await self.database.read(store.unanswered):
             if incoming.key not in self.at_work:
                 self._answer_soon(incoming)
         await progress.release_leftovers(self.context)
+
+    async def _sweep(self) -> None:
+        """Processes that nobody owns, and a disk that is nearly full."""
+        settings, scheduler = self.settings, self.scheduler
+        self.health.shortage = keeping.shortage(settings.data, settings.min_free_gb)
+        scheduler.is_held = bool(self.health.shortage)
+        if scheduler.is_held:
+            log.error("no new run may start", why=self.health.shortage)
+        await keeping.sweep(self.database, {scheduler.executor, scheduler.our_side})
+
+    async def _keep(self) -> None:
+        """What was kept long enough goes."""
+        settings, now = self.settings, self.context.clock()
+        before = now - settings.keep_checkpoints_days * keeping.DAY_S
+        old = await self.database.read(keeping.over_before, before)
+        await asyncio.to_thread(keeping.prune, settings.runs, old)
+        await asyncio.to_thread(keeping.clear, settings.runs, keeping.DAY_S)
+        while await self.database.write(store.forget_answered, now - KEEP_ANSWERED_S):
+            pass
+
+    async def _digest(self) -> None:
+        await notices.digest(self.context)
 
     async def _save_cursor(self) -> None:
         await self.database.write(store.save_cursor, self.settings.chat, self.chat.cursor())
@@ -141,6 +175,10 @@ class App:
         for incoming in await self.database.read(store.unanswered):
             self._answer_soon(incoming)
         ticks = ((OUTBOX_S, self.outbox.tick), (PROGRESS_S, self._tell), (CURSOR_S, self._save_cursor))
+        self.scheduler.every(DIGEST_S, self._digest)
+        self.scheduler.every(SCHEDULES_S, self._follow_schedules)
+        self.scheduler.every(SWEEP_S, self._sweep)
+        self.scheduler.every(KEEP_S, self._keep)
         self.scheduler.every(TIDY_S, self._tidy)  # not watched: a Hub that is slow is no sickness of ours
         for seconds, tick in ticks:
             self.scheduler.every(seconds, self.health.watched(tick))
@@ -160,8 +198,17 @@ class App:
         """Listen until the chat ends or the task is cancelled. Raises Lost once another bot owns the database."""
         async with self.running():
             since = await self.database.read(store.cursor, self.settings.chat)
-            work = (self.chat.listen(self.handle, since), self.lease.keep(), self._watch_ticks())
+            work = (self._listen(since), self.lease.keep(), self._watch_ticks())
             await until_first(*work)
+
+    async def _listen(self, since: str) -> None:
+        """Once the platform no longer takes the token, runs go on and what is to be said waits for a restart."""
+        try:
+            await self.chat.listen(self.handle, since)
+        except Lapsed as lapsed:
+            self.health.ailment = lapsed.text
+            log.error("the chat is cut off until the bot is started with a new token", why=lapsed.text)
+            await asyncio.Event().wait()
 
     async def _watch_ticks(self) -> None:
         """A scheduler that stopped does nothing and says nothing: whoever supervises this process starts it anew."""

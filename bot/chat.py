@@ -23,8 +23,11 @@ class Place:
 
 @dataclass(frozen=True)
 class Person:
+    """`is_guest` is somebody who is no full member: a guest, or of another organisation."""
+
     id: str
     name: str
+    is_guest: bool = False
 
 
 @dataclass(frozen=True)
@@ -98,6 +101,15 @@ class File:
 
 
 @dataclass(frozen=True)
+class Chart:
+    """A line of points, each with its label. Where a platform draws no charts, the message's file `picture` shows it."""
+
+    title: str
+    points: tuple[tuple[str, float], ...]
+    picture: str = ""
+
+
+@dataclass(frozen=True)
 class Message:
     """What the bot says. Plain text throughout: each adapter escapes it, so nothing in it can ping, link or format.
 
@@ -117,6 +129,7 @@ class Message:
     mentions: tuple[Person, ...] = ()
     only_for: Person | None = None
     is_silent: bool = False
+    chart: Chart | None = None
 
 
 class Gone(Exception):
@@ -129,6 +142,10 @@ class Denied(Exception):
     def __init__(self, permission: str) -> None:
         super().__init__(permission)
         self.permission = permission
+
+
+class Lapsed(Refusal):
+    """The platform no longer takes the bot's token: nothing is heard or said until the operator puts in another."""
 
 
 class TryLater(Exception):
@@ -150,7 +167,7 @@ class Chat(Protocol):
 
     async def listen(self, handler: Handler, since: str) -> None:
         """Deliver what people do, beginning with what happened after `since` (a cursor of this adapter, empty
-        at first), until the adapter ends or the task is cancelled."""
+        at first), until the adapter ends or the task is cancelled. May raise Refusal, or later Lapsed."""
 
     def cursor(self) -> str:
         """Where `listen` stands: everything up to here was handed over. Stored by the bot."""
@@ -166,3 +183,6 @@ class Chat(Protocol):
 
     async def groups(self, person: Person) -> frozenset[str]:
         """The roles or user groups that the person is in."""
+
+    async def is_private(self, place: Place) -> bool:
+        """Whether only some of the platform's members can read there; a place that is not known is private."""

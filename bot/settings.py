@@ -61,12 +61,20 @@ class Settings(BaseSettings):
     max_gpu_hours_a_month: float = Field(
         0, ge=0, description="Hours that one person's runs may train in a month; 0 is any number."
     )
+    gpu_hour_price: float = Field(
+        0, ge=0, description="What an hour of one GPU costs, in the team's currency; 0 says no cost."
+    )
     approve_above_hours: float = Field(
         0, ge=0, description="Estimated hours above which a second person approves a run; 0 is never."
     )
     weekly_digest: bool = Field(True, description="Whether the team channel gets a digest on Mondays.")
     min_free_gb: float = Field(
         2, ge=0, description="Gigabytes that have to be free in DATA and CACHE for the bot to serve."
+    )
+    keep_checkpoints_days: float = Field(
+        30,
+        gt=0,
+        description="Days that the checkpoints of a run that is over are kept, to resume from; its model stays.",
     )
     time_zone: str = Field("UTC", description="Time zone of the times that people type without one.")
     keep_days: int = Field(7, description="Days that a model waits here after its push was refused.")
@@ -119,6 +127,7 @@ class Settings(BaseSettings):
             "HF_TOKEN": self.hf_token.get_secret_value(),
             "HF_HOME": str(self.cache.resolve()),
             "CACHE_GB": str(self.cache_gb),
+            "GPU_HOUR_PRICE": str(self.gpu_hour_price),
             "VERIFY_LOAD": "1" if self.verify_load else "0",
             "VERIFY_PYTHON": self.python,
             "HF_HUB_DISABLE_TELEMETRY": "1",

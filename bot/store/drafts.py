@@ -22,6 +22,8 @@ class Draft:
     message: str
     request: Plan
     spec: JobSpec
+    hours: float = 0.0
+    """What the run is estimated to take."""
 
 
 def draft_id(key: str) -> str:
@@ -30,7 +32,7 @@ def draft_id(key: str) -> str:
 
 
 def add_draft(db: Connection, place: Place, draft: Draft, at: float) -> None:
-    values = {"id": draft.id, "place": place.id, "message": draft.message, "at": at}
+    values = {"id": draft.id, "place": place.id, "message": draft.message, "at": at, "hours": draft.hours}
     insert_if_new(db, drafts, {**values, "request": to_text(draft.request), "spec": to_text(draft.spec)})
 
 
@@ -49,4 +51,4 @@ def take_draft(db: Connection, key: str, place: Place) -> Draft | None:
 
 def _draft(row: Any) -> Draft:
     request = msgspec.json.decode(row.request, type=Plan)
-    return Draft(row.id, row.message, request, msgspec.json.decode(row.spec, type=JobSpec))
+    return Draft(row.id, row.message, request, msgspec.json.decode(row.spec, type=JobSpec), row.hours)

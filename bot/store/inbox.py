@@ -25,6 +25,12 @@ def answered(db: Connection, key: str, at: float) -> None:
     db.execute(inbox.update().where(inbox.c.key == key).values(done_at=at))
 
 
+def forget_answered(db: Connection, before: float, most: int = 1000) -> int:
+    """Remove what was answered before that time, so many rows at most; returns how many went."""
+    old = sa.select(inbox.c.key).where(inbox.c.done_at < before).limit(most)
+    return db.execute(inbox.delete().where(inbox.c.key.in_(old))).rowcount
+
+
 def _incoming(body: str) -> Incoming:
     values = msgspec.json.decode(body)
     kind = getattr(bot.chat, values["kind"])

@@ -37,6 +37,7 @@ drafts = sa.Table(
     Column("request", Text, nullable=False),
     Column("spec", Text, nullable=False),
     Column("at", sa.Float, nullable=False),
+    Column("hours", sa.Float, nullable=False, server_default="0"),
 )
 watches = sa.Table(
     "watches",
@@ -45,6 +46,34 @@ watches = sa.Table(
     Column("place", Text, nullable=False),
     Column("person", Text, nullable=False),
     Column("is_told", sa.Boolean, nullable=False, index=True),
+    Column("is_private", sa.Boolean, nullable=False, server_default=sa.false()),
+)
+audit = sa.Table(
+    "audit",
+    metadata,
+    Column("key", Text, primary_key=True),
+    Column("at", sa.Float, nullable=False, index=True),
+    Column("person", Text, nullable=False),
+    Column("place", Text, nullable=False),
+    Column("what", sa.String(32), nullable=False),
+    Column("subject", Text, nullable=False),
+    Column("detail", Text, nullable=False),
+)
+approvals = sa.Table(
+    "approvals",
+    metadata,
+    Column("run", Text, primary_key=True),
+    Column("hours", sa.Float, nullable=False),
+    Column("decided_by", Text),
+    Column("is_approved", sa.Boolean),
+    Column("at", sa.Float),
+)
+subscriptions = sa.Table(
+    "subscriptions",
+    metadata,
+    Column("person", Text, primary_key=True),
+    Column("what", Text, primary_key=True),
+    Column("body", Text, nullable=False),
 )
 outbox = sa.Table(
     "outbox",

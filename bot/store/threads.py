@@ -29,6 +29,13 @@ def files(db: Connection, place: Place) -> list[ThreadFile]:
     return [ThreadFile(*row) for row in db.execute(query.order_by(thread_files.c.at.desc()))]
 
 
+def remove_file(db: Connection, place: Place, sha256: str) -> int:
+    """Forget a file of a thread; how many threads still hold the same content."""
+    same = thread_files.c.sha256 == sha256
+    db.execute(thread_files.delete().where(same & (thread_files.c.place == place.id)))
+    return db.execute(sa.select(sa.func.count()).select_from(thread_files).where(same)).scalar_one()
+
+
 def set_pending(db: Connection, place: Place, text: str) -> None:
     take_pending(db, place)
     db.execute(pending.insert().values(place=place.id, text=text))

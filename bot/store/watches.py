@@ -16,10 +16,13 @@ class Watch:
     run: str
     place: Place
     person: Person
+    is_private: bool = False
+    """Whether only the members of its place may know of it."""
 
 
-def watch(db: Connection, run: str, place: Place, person: Person) -> None:
-    db.execute(watches.insert().values(run=run, place=place.id, person=to_text(person), is_told=False))
+def watch(db: Connection, run: str, place: Place, person: Person, is_private: bool = False) -> None:
+    values = {"place": place.id, "person": to_text(person), "is_told": False, "is_private": is_private}
+    db.execute(watches.insert().values(run=run, **values))
 
 
 def watched(db: Connection) -> list[Watch]:
@@ -33,7 +36,7 @@ def watch_of(db: Connection, run: str) -> Watch | None:
 
 
 def _watch(row: Any) -> Watch:
-    return Watch(row.run, Place(row.place), msgspec.json.decode(row.person, type=Person))
+    return Watch(row.run, Place(row.place), msgspec.json.decode(row.person, type=Person), bool(row.is_private))
 
 
 def told(db: Connection, run: str) -> None:

@@ -3,11 +3,31 @@
 import structlog
 
 from bot.chat import Command, Incoming, Press, Upload
-from bot.talk import finetune
-from bot.talk.commands import Ask, Cancel, Compare, Example, Help, Logs, Pasted, Plan, Push, Resume, Retry, Show
+from bot.talk import finetune, timing
+from bot.talk.commands import (
+    Ask,
+    Audit,
+    Cancel,
+    Compare,
+    Example,
+    Forget,
+    Help,
+    Logs,
+    Models,
+    Notify,
+    Pasted,
+    Plan,
+    Push,
+    Resume,
+    Retry,
+    Show,
+)
 from bot.talk.context import Context
 from bot.talk.datasets import reports
-from bot.talk.runs import ask, compare, repeats, shown
+from bot.talk.datasets.asked import Check
+from bot.talk.runs import ask, compare, mending, models, repeats, schedules, shown
+from bot.team import approval, audit, forget, notices
+from bot.team.access import check_may_talk
 from bot.wording import help as words
 from engine.refusal import Refusal
 
@@ -17,12 +37,23 @@ log = structlog.get_logger()
 async def answer(context: Context, incoming: Incoming) -> None:
     """Always ends with an answer in the thread: what was asked for, what to mend, or that it is the bot's fault."""
     try:
+        await check_may_talk(context, incoming)
+    except Refusal as refusal:
+        minute = int(context.clock() // 60)
+        who = incoming.person
+        await context.say(incoming.place, words.turned_away(f"turned-away/{who.id}/{minute}", refusal, who))
+        return
+    try:
         await _answer(context, incoming)
+        outcome = "done"
     except Refusal as refusal:
         await context.say(incoming.place, words.refusal(f"{incoming.key}/answer", refusal))
+        outcome = f"refused: {refusal.text}"
     except Exception:
         log.exception("no answer", key=incoming.key)
         await context.say(incoming.place, words.broken(f"{incoming.key}/answer"))
+        outcome = "failed"
+    await audit.note(context, incoming, outcome)
 
 
 async def _answer(context: Context, incoming: Incoming) -> None:
@@ -39,8 +70,12 @@ async def _command(context: Context, incoming: Incoming, text: str) -> None:
     match await ask.understood(context, incoming, text):
         case Plan() as request:
             await finetune.plan(context, incoming, request)
+        case Check() as request:
+            await reports.something_asked(context, incoming, request)
         case Show() as request:
             await shown.show(context, incoming, request)
+        case Models():
+            await models.show(context, incoming)
         case Cancel() as request:
             await shown.cancel(context, incoming, request)
         case Resume() as request:
@@ -55,6 +90,18 @@ async def _command(context: Context, incoming: Incoming, text: str) -> None:
             await compare.compare(context, incoming, request)
         case Logs() as request:
             await shown.logs(context, incoming, request)
+        case timing.Schedule() as request:
+            await schedules.ask(context, incoming, request)
+        case timing.Schedules():
+            await schedules.show(context, incoming)
+        case timing.Unschedule(schedule_id):
+            await schedules.end(context, incoming, schedule_id)
+        case Audit():
+            await audit.show(context, incoming)
+        case Notify(what):
+            await notices.subscribe(context, incoming, what)
+        case Forget(what):
+            await forget.forget(context, incoming, what)
         case Example(method):
             await reports.example(context, incoming, method)
         case Pasted():
@@ -69,6 +116,10 @@ async def _press(context: Context, incoming: Incoming, what: str, subject: str, 
     match what:
         case "start":
             await finetune.start(context, incoming, subject)
+        case "approval":
+            await approval.ask(context, incoming, subject)
+        case "approve" | "decline":
+            await approval.decide(context, incoming, subject, is_approved=what == "approve")
         case "drop":
             await finetune.drop(context, incoming, subject)
         case "again":
@@ -81,6 +132,12 @@ async def _press(context: Context, incoming: Incoming, what: str, subject: str, 
             await reports.use_example(context, incoming, subject)
         case "why":
             await reports.explain(context, incoming, subject)
+        case "mend":
+            await mending.mend(context, incoming, subject, detail)
+        case "schedule":
+            await schedules.save(context, incoming, subject)
+        case "unschedule":
+            await schedules.end(context, incoming, subject)
         case "resume":
             await repeats.resume(context, incoming, Resume(subject))
         case "retry":
@@ -88,7 +145,7 @@ async def _press(context: Context, incoming: Incoming, what: str, subject: str, 
         case "push":
             await repeats.push(context, incoming, Push(subject))
         case "ask":
-            await ask.pressed(context, incoming, subject)
+            await ask.pressed(context, incoming, subject, detail)
         case "cancel":
             await shown.cancel(context, incoming, Cancel(subject))
         case "example":

@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from bot.redact import GONE
+from bot.talk import timing
+from bot.talk.datasets.asked import Check, asked
 from engine.data.types import NEEDS
 from engine.plan import parameters
 from engine.refusal import Refusal
@@ -24,7 +26,7 @@ ALIASES: Mapping[str, str] = {
 """AutoTrain's words for the methods."""
 
 PUSHES = ("on", "off", "pr")
-COLUMNS = ("prompt", "text", "rejected_text")
+COLUMNS = ("prompt", "text", "rejected_text", "label")
 
 
 @dataclass(frozen=True)
@@ -51,6 +53,11 @@ class Show:
     """Say how a run stands; without a run, how all recent ones do."""
 
     run: str = ""
+
+
+@dataclass(frozen=True)
+class Models:
+    """Say which models were made."""
 
 
 @dataclass(frozen=True)
@@ -112,25 +119,57 @@ class Help:
 
 
 @dataclass(frozen=True)
+class Audit:
+    """Who did what lately; for admins."""
+
+
+@dataclass(frozen=True)
+class Notify:
+    """Hear of a run's end by direct message: a run, `all`, or `off`; empty asks what one hears of."""
+
+    what: str = ""
+
+
+@dataclass(frozen=True)
+class Forget:
+    """Delete a run's or a file's data from this server."""
+
+    what: str
+
+
+@dataclass(frozen=True)
 class Pasted:
     """Somebody typed a token; it was taken out before anybody stored it."""
 
 
-Request = Pasted | Plan | Show | Cancel | Resume | Retry | Push | Ask | Compare | Logs | Example | Help
+Request = (
+    Pasted
+    | Check
+    | Plan
+    | Show
+    | Models
+    | Cancel
+    | Resume
+    | Retry
+    | Push
+    | Ask
+    | Compare
+    | Logs
+    | Example
+    | Audit
+    | Notify
+    | Forget
+    | timing.Schedule
+    | timing.Schedules
+    | timing.Unschedule
+    | Help
+)
 WORDS = (
     *NEEDS,
-    "status",
-    "list",
-    "queue",
-    "cancel",
-    "resume",
-    "retry",
-    "push",
-    "ask",
-    "compare",
-    "logs",
-    "example",
-    "help",
+    "check",
+    *timing.WORDS,
+    *("status", "list", "queue", "models", "cancel", "resume", "retry", "push", "ask"),
+    *("compare", "logs", "example", "notify", "forget", "audit", "help"),
 )
 
 
@@ -138,6 +177,8 @@ def parse(text: str) -> Request:
     """Raises Refusal with the nearest word that would have been understood."""
     if GONE in text:
         return Pasted()
+    if (check := asked(text)) is not None:
+        return _check(check)
     first, *rest = text.split() or ["help"]
     word = ALIASES.get(first.lower(), first.lower())
     match word:
@@ -145,6 +186,8 @@ def parse(text: str) -> Request:
             return _plan(word, text.split(maxsplit=1)[1] if rest else "")
         case "status" | "list" | "queue":
             return Show(_run(rest[0]) if rest else "")
+        case "models":
+            return Models()
         case "cancel":
             return Cancel(_named_run(word, rest), wants_save="save" in rest[1:])
         case "resume":
@@ -161,9 +204,24 @@ def parse(text: str) -> Request:
             return Logs(_named_run(word, rest))
         case "example":
             return Example(_method(rest[0]) if rest else "dpo")
+        case "schedule" | "schedules" | "unschedule":
+            return timing.parse(word, rest)
+        case "audit":
+            return Audit()
+        case "notify":
+            return Notify(_heard_of(rest))
+        case "forget":
+            return Forget(_forgotten(text))
         case "help":
             return Help(rest[0].lower() if rest else "")
     raise Refusal(f"I do not know `{first}`. {_nearest(word, WORDS)}", "method")
+
+
+def _check(check: Check) -> Check:
+    """Raises Refusal where what is to be planned on it cannot be."""
+    if check.then and not isinstance(parse(check.then), Plan):
+        raise Refusal("With rows, say what to train on them, as in `sft`, or nothing for a check.", "method")
+    return check
 
 
 def _method(word: str) -> str:
@@ -183,6 +241,20 @@ def _run(word: str) -> str:
     if not is_run_id(number):
         raise Refusal(f"`{word}` is no run: runs are numbers, as in `/finetune status 7`.", "run")
     return number
+
+
+def _heard_of(rest: list[str]) -> str:
+    word = rest[0].lower() if rest else ""
+    return word if word in ("", "all", "off") else _run(word)
+
+
+def _forgotten(text: str) -> str:
+    """A run's number or a file's name, which may hold spaces."""
+    _, _, name = text.strip().partition(" ")
+    if not name.strip():
+        raise Refusal("Forget what? A run, as in `/finetune forget 7`, or a file of this thread by its name.", "file")
+    number = name.strip().lstrip("#").removeprefix("run-")
+    return number if is_run_id(number) else name.strip()
 
 
 def _named_run(word: str, rest: list[str]) -> str:

@@ -11,12 +11,16 @@ from bot import children, store
 from bot.chat import Incoming, Message
 from bot.store import Draft, ThreadFile
 from bot.talk import destination
-from bot.talk.access import check_may_start
 from bot.talk.commands import Plan
 from bot.talk.context import Context
 from bot.talk.datasets import uploads
+from bot.talk.patience import patience
+from bot.team import quota
+from bot.team.access import check_may_start, is_admin
+from bot.team.approval import NeedsApproval
 from bot.wording import help as help_words
 from bot.wording import plan as words
+from bot.wording import team as team_words
 from engine.data.types import Preview
 from engine.jobs import JobSpec, Model, Source, Target
 from engine.plan import models
@@ -32,7 +36,16 @@ async def plan(context: Context, incoming: Incoming, request: Plan, old: Draft |
         await context.database.write(store.set_pending, incoming.place, text)
         await context.say(incoming.place, help_words.no_file(f"{incoming.key}/answer", request.method))
         return
-    file = await uploads.find(context, incoming.place, request.file)
+    if old:
+        await _plan(context, incoming, request, old)
+        return
+    waiting = words.planning(f"draft/{store.draft_id(incoming.key)}", request.method)
+    async with patience(context, incoming, waiting, f"{request.method} could not be planned; why stands below."):
+        await _plan(context, incoming, request, None)
+
+
+async def _plan(context: Context, incoming: Incoming, request: Plan, old: Draft | None) -> None:
+    file = await uploads.wanted(context, incoming, request.file)
     valid = await _valid_file(context, incoming, request)
     target = destination.target(context, request, file.name)
     preview, doubt = await asyncio.gather(
@@ -40,7 +53,9 @@ async def plan(context: Context, incoming: Incoming, request: Plan, old: Draft |
     )
     draft_id = store.draft_id(incoming.key)
     spec = _spec(context, incoming, request, file, valid, preview, target)
-    draft = Draft(draft_id, old.message if old else f"draft/{draft_id}", replace(request, file=file.sha256), spec)
+    hours = preview.estimate.seconds / 3600
+    place = old.message if old else f"draft/{draft_id}"
+    draft = Draft(draft_id, place, replace(request, file=file.sha256), spec, hours)
     message = words.plan(draft.message, draft_id, preview, file.name, spec.target, doubt)
     if not await context.database.write(_show, context, incoming, draft, message, old):
         await context.say(incoming.place, help_words.not_mine(f"{incoming.key}/answer"))
@@ -129,29 +144,42 @@ def _spec(
 
 
 async def start(context: Context, incoming: Incoming, draft_id: str) -> None:
-    """Queue the run of a draft. A second press finds the draft taken and changes nothing."""
+    """Queue the run of a draft. A second press finds the draft taken and changes nothing.
+
+    What stands against it is said with a button that asks a second person.
+    """
     await check_may_start(context, incoming.person)
-    if not await context.database.write(_start, context, incoming, draft_id):
+    is_free = await is_admin(context, incoming.person)
+    is_private = await context.chat.is_private(incoming.place)
+    try:
+        done = await context.database.write(_start, context, incoming, draft_id, is_free, is_private)
+    except NeedsApproval as refusal:
+        await context.say(incoming.place, team_words.over(f"{incoming.key}/answer", refusal, draft_id))
+        return
+    if not done:
         await context.say(incoming.place, help_words.not_mine(f"{incoming.key}/answer"))
 
 
-def _start(db: Connection, context: Context, incoming: Incoming, draft_id: str) -> bool:
+def _start(
+    db: Connection, context: Context, incoming: Incoming, draft_id: str, is_free: bool, is_private: bool
+) -> bool:
+    """`is_free` people have no quotas. Raises NeedsApproval, and the draft stays."""
     draft = store.take_draft(db, draft_id, incoming.place)
     if draft is None:
         return False
-    check_limit(db, context, incoming.person.id)
+    check_limit(db, context, incoming.person.id, draft.hours, is_free)
     run = engine.store.queue_run(db, replace(draft.spec, requester=incoming.person.id), context.clock())
-    store.watch(db, run.id, incoming.place, incoming.person)
+    store.watch(db, run.id, incoming.place, incoming.person, is_private)
     _settle(db, incoming, draft, f"Run {run.id}, started by {incoming.person.name}")
     return True
 
 
-def check_limit(db: Connection, context: Context, requester: str) -> None:
-    """Raises Refusal for a person who has as many open runs as one may have."""
-    chosen = context.settings
-    most = chosen.max_queued and chosen.max_queued + chosen.max_running
-    if most and engine.store.count_open(db, requester) >= most:
-        raise Refusal(f"You have {most} runs that are not over, as many as one person may have. Wait, or cancel one.")
+def check_limit(db: Connection, context: Context, requester: str, hours: float = 0.0, is_free: bool = False) -> None:
+    """Raises NeedsApproval for what is over a person's quotas, or costs more than one person decides alone."""
+    settings = context.settings
+    quotas = quota.cost(settings, hours) if is_free else quota.over(db, settings, requester, hours, context.clock())
+    if quotas:
+        raise NeedsApproval(quotas)
 
 
 def _settle(db: Connection, incoming: Incoming, draft: Draft, outcome: str) -> None:

@@ -32,7 +32,7 @@ def loaded(run: Run, question: Question) -> Message:
         "unloaded": f"It was unloaded. {question.reason} Ask, and it is loaded again.",
         "failed": question.reason,
     }
-    buttons = {"ready": (ask_button(run, "Ask"),), "unloaded": (ask_button(run, "Try it again"),)}
+    buttons = {"ready": (ask_button((run,), "Ask"),), "unloaded": (ask_button((run,), "Try it again"),)}
     return Message(
         question.key, says[question.state], title=f"{name(run)}: try it", buttons=buttons.get(question.state, ())
     )
@@ -45,8 +45,10 @@ def how_to_ask(run: Run) -> str:
     )
 
 
-def ask_button(run: Run, label: str) -> Button:
-    return Button(label, f"ask:{run.id}", form=(Field("question", "Your question", is_long=True),))
+def ask_button(runs: Sequence[Run], label: str) -> Button:
+    """A question to one run, or the same to two."""
+    action = ":".join(["ask", *(run.id for run in runs)])
+    return Button(label, action, form=(Field("question", "Your question", is_long=True),))
 
 
 def answered(run: Run, question: Question) -> Message:
@@ -79,7 +81,9 @@ def compared(key: str, left: Run, right: Run) -> Message:
     """Two runs in one table: data, base, the settings that differ, metrics, and the prompts that both were asked."""
     both = (left, right)
     rows = tuple(chain(_facts(both), _settings(both), _metrics(both), _prompts(both)))
-    return Message(key, _verdict(both), title=f"Runs {left.id} and {right.id}", table=Table(_columns(both), rows))
+    buttons = (ask_button(both, "Ask both"),) if all(run.done in ("train", "push") for run in both) else ()
+    title, table = f"Runs {left.id} and {right.id}", Table(_columns(both), rows)
+    return Message(key, _verdict(both), title=title, table=table, buttons=buttons)
 
 
 def _columns(both: Pair) -> tuple[str, str, str]:

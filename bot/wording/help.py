@@ -10,6 +10,7 @@ METHODS = {
     "reward": "learns to score the better of two texts higher",
     "dpo": "learns to prefer one answer over another",
     "orpo": "learns to answer and to prefer at once, without a reference model",
+    "kto": "learns from single answers that are marked good or bad",
     "mlm": "learns to fill masked words, for encoders",
 }
 TERMS = {
@@ -18,6 +19,7 @@ TERMS = {
     "step": "One update of the weights, on batch_size × gradient_accumulation rows.",
     "loss": "How far the model is from the rows, in nats per token; lower is nearer.",
     "text": "The column with what the model should write; for reward, dpo and orpo the preferred answer.",
+    "label": "For kto: whether the answer is good; true or false (1, 0, yes, no are read too).",
     "rejected_text": "The column with the answer that the model should move away from.",
     "prompt": "The column with what is asked.",
     "repo": "The repo on the Hub that the model goes to: `repo=name` or `repo=namespace/name`. It has to be a new one.",
@@ -36,8 +38,9 @@ def overview(key: str) -> Message:
         "Drop a CSV or JSONL here and I say what is wrong with it, line by line, or what can be trained with it.",
         title="/finetune",
         code=f"{rows}\n\n/finetune sft model=… epochs=3 lr=1e-4 valid=10%\n"
-        "/finetune status [run] · list · cancel run [save] · resume run · retry run [epochs=…]\n"
-        "/finetune ask run question · compare run run · push run · logs run · example method · help word",
+        "/finetune status [run] · list · models · cancel run [save] · resume run · retry run [epochs=…]\n"
+        "/finetune ask run question · compare run run · push run · logs run · example method · help word\n"
+        "/finetune schedule run every monday 02:00 Europe/Berlin · schedule run at 02:00 · schedules · unschedule id",
         buttons=tuple(Button(f"Example for {method}", f"example:{method}") for method in ("sft", "dpo", "reward")),
     )
 
@@ -52,6 +55,10 @@ def term(key: str, word: str) -> Message:
 
 def refusal(key: str, what: Refusal) -> Message:
     return Message(key, what.text)
+
+
+def turned_away(key: str, what: Refusal, person: Person) -> Message:
+    return Message(key, what.text, only_for=person)
 
 
 def no_file(key: str, method: str) -> Message:

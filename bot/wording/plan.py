@@ -7,15 +7,22 @@ from bot.chat import Button, Message, Table
 from bot.wording.numbers import count, duration, number
 from engine.data.types import Preview, Sample, Setting
 from engine.jobs import Target, Value
+from engine.plan.gates import template_words
 
 MAX_SAMPLE = 700
 QUESTION = "\nStart it?"
 
 
+def planning(key: str, method: str) -> Message:
+    """While the file and the Hub are asked, where that takes long."""
+    return Message(key, f"Planning {method}: reading the rows and asking the Hub for the base model …")
+
+
 def plan(key: str, draft: str, preview: Preview, file: str, target: Target, doubt: str = "") -> Message:
     """What a run would be, and the button that queues it. `doubt` is what may keep it from `target`."""
     what = f"{preview.method} on {file} with {preview.model}."
-    said = (where(target), doubt, *preview.warnings, preview.model_note, *preview.estimate.notes)
+    choice = template_words(preview.model, preview.templates) if preview.templates else ""
+    said = (where(target), doubt, choice, *preview.warnings, preview.model_note, *preview.estimate.notes)
     notes = (note for note in said if note)
     return Message(
         key,
@@ -56,6 +63,8 @@ def costs(preview: Preview) -> Iterable[tuple[str, str]]:
     estimate = preview.estimate
     took = f"{preview.method}: about {duration(estimate.seconds)} for {count(estimate.steps, 'step')}"
     yield "Estimate", f"{took}, {number(estimate.memory_gb)} GB of memory"
+    if estimate.cost:
+        yield "Cost", f"about {estimate.cost:.2f} for {number(estimate.gpu_hours)} GPU hours"
 
 
 def _used(preview: Preview) -> str:
@@ -106,6 +115,10 @@ def _choices(draft: str, preview: Preview) -> Iterable[Button]:
         word = "none" if preview.as_conversation else "auto"
         label = "Train as plain text" if preview.as_conversation else "Train as conversation"
         yield Button(label, f"again:{draft}:template={word}")
+    for word in preview.templates[1:]:
+        yield Button(
+            f"Write turns as {word}" if word != "none" else "Write turns plainly", f"again:{draft}:template={word}"
+        )
     if preview.unescape:
         is_on = preview.parameters.get("unescape", Setting(value=False)).value
         yield Button(

@@ -5,7 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from bot.chat import Button, File, Message, Person, Table
+from bot.chat import Button, Chart, File, Message, Person, Table
 from bot.wording import failure
 from bot.wording.numbers import bar, count, duration, number, size, sparkline
 from engine.jobs import Answer, Result, Run, Status
@@ -87,8 +87,9 @@ def _facts(run: Run, now: float) -> Iterable[tuple[str, str]]:
         yield "Took", duration(run.ended_at - run.started_at)
 
 
-def final(run: Run, person: Person, plot: Path | None) -> Message:
-    """The one message at the end: it mentions who asked, and says what came of it."""
+def final(run: Run, person: Person, plot: Path | None, config: Path | None = None) -> Message:
+    """The one message at the end: it mentions who asked, says what came of it, and brings the effective settings."""
+    settings = (File(f"run-{run.id}.yaml", config),) if config else ()
     key = f"run/{run.id}/final"
     if run.status != Status.succeeded:
         return Message(
@@ -96,6 +97,7 @@ def final(run: Run, person: Person, plot: Path | None) -> Message:
             f"{subject(run)}\n{run.reason}",
             title=f"{name(run)} {run.status.value}",
             buttons=failure.buttons(run),
+            files=settings,
             mentions=(person,),
         )
     result = run.result
@@ -110,9 +112,23 @@ def final(run: Run, person: Person, plot: Path | None) -> Message:
         table=_answers(result),
         code=result.snippet,
         buttons=(Button("Try it", f"ask:{run.id}"),),
-        files=(File(f"run-{run.id}-loss.png", plot),) if plot else (),
+        files=(*((File(_picture(run), plot),) if plot else ()), *settings),
         mentions=(person,),
+        chart=_chart(run),
     )
+
+
+def _chart(run: Run) -> Chart | None:
+    """The loss over the steps: the points that were kept stand at even distances."""
+    losses, steps = run.progress.losses, run.progress.steps
+    if len(losses) < 2:
+        return None
+    points = tuple((str(round((n + 1) * steps / len(losses))), loss) for n, loss in enumerate(losses))
+    return Chart("Loss by step", points, _picture(run))
+
+
+def _picture(run: Run) -> str:
+    return f"run-{run.id}-loss.png"
 
 
 def for_readers_elsewhere(run: Run) -> Run:

@@ -26,6 +26,8 @@ from engine.refusal import Refusal
 from engine.store import Tried
 from engine.work.asking.tending import KIND as ASK
 from engine.work.asking.tending import Asks
+from engine.work.elsewhere.places import fits, is_next
+from engine.work.ending import end_cancelled, expire, fail, give_up, known
 from engine.work.placing import Link, carry_over, put_in_place
 
 log = structlog.get_logger()
@@ -43,7 +45,7 @@ class Scheduler:
 
     `link` places the rows, and a local base model, into a new run's folder; it may raise Refusal.
     `most_each` is how many runs of one requester may be at work at once, 0 for any number.
-    `ticked_at` is the time of the last whole tick, in seconds since 1970.
+    `ticked_at` is the time of the last whole tick, in seconds since 1970; while it `is_held`, no run leaves the queue.
     """
 
     def __init__(
@@ -67,6 +69,7 @@ class Scheduler:
         self.stall_s = stall_s
         self.most_each = most_each
         self.ticked_at = 0.0
+        self.is_held = False
         self.asks = Asks(database, executor, root)
         self._ticking = asyncio.Lock()
         self._submitted: set[Handle] = set()
@@ -113,7 +116,7 @@ class Scheduler:
 
     async def _advance_all(self, now: float) -> None:
         outstanding, runs = await self.database.read(overview)
-        at_work = [run.spec.requester for run in runs if run.status is Status.running]
+        at_work = [run for run in runs if run.status is Status.running]
         taken = {tried.run for tried in outstanding if tried.kind != ASK}
         for run in runs:
             if run.id in taken:
@@ -122,7 +125,7 @@ class Scheduler:
                 started = await self._advance(run, outstanding, at_work, now)
                 if started:
                     outstanding.append(started)
-                    at_work.append(run.spec.requester)
+                    at_work.append(run)
 
     @asynccontextmanager
     async def _mending(self, run_id: str, now: float) -> AsyncIterator[None]:
@@ -175,7 +178,7 @@ class Scheduler:
             await self._side(tried.kind).cancel(tried.handle, save=wish == "save")
             self._asked[tried.handle] = wish
 
-    async def _advance(self, run: Run, outstanding: list[Tried], at_work: list[str], now: float) -> Tried | None:
+    async def _advance(self, run: Run, outstanding: list[Tried], at_work: list[Run], now: float) -> Tried | None:
         """Start the next child of a run whose last one is gone, if there is room."""
         if run.cancel:
             await self.database.write(end_cancelled, run.id, now)
@@ -186,18 +189,20 @@ class Scheduler:
         kind = life.next_step(run)
         if not kind:
             return None
-        if not self._has_room(kind, outstanding):
+        if not self._has_room(run, kind, outstanding, at_work):
             if kind == "train":
                 await self.asks.give_way()
             return None
-        has_share = not self.most_each or at_work.count(run.spec.requester) < self.most_each
-        if run.status is Status.queued and not (has_share and len(at_work) < len(self.executor.slots())):
+        if run.status is Status.queued and (
+            self.is_held or not is_next(run, at_work, self.executor.slots(), self.most_each)
+        ):
             return None  # it leaves the queue only when it could train as well
         return await self._start(run, kind, now)
 
-    def _has_room(self, kind: str, outstanding: list[Tried]) -> bool:
+    def _has_room(self, run: Run, kind: str, outstanding: list[Tried], at_work: list[Run]) -> bool:
         side = self._side(kind)
-        return sum(self._side(tried.kind) is side for tried in outstanding) < len(side.slots())
+        ours = [tried for tried in outstanding if self._side(tried.kind) is side]
+        return len(ours) < len(side.slots()) if side is self.our_side else fits(run, ours, at_work, side.slots())
 
     async def _start(self, run: Run, kind: str, now: float) -> Tried | None:
         prepared = None if run.attempt else await asyncio.to_thread(self._prepare, run)
@@ -264,37 +269,4 @@ def advance(db: Connection, tried: Tried, events: list[Event], phase: Phase, now
         run = life.ended(run, phase, now) if run.attempt == tried.name else run
     if run != before:
         store.save_run(db, run)
-    return run
-
-
-def end_cancelled(db: Connection, run_id: str, now: float) -> None:
-    run = known(db, run_id)
-    if run.cancel and not run.status.is_over:
-        store.save_run(db, life.cancelled(run, now))
-
-
-def expire(db: Connection, run_id: str, now: float, keep_s: float) -> None:
-    store.save_run(db, life.expired(known(db, run_id), now, keep_s))
-
-
-def fail(db: Connection, run_id: str, reason: str, now: float, trouble: str = "crash") -> Run:
-    run = known(db, run_id)
-    if not run.status.is_over:
-        run = life.failed(run, reason, now, trouble)
-        store.save_run(db, run)
-    return run
-
-
-def give_up(db: Connection, run_id: str, reason: str, now: float, trouble: str) -> None:
-    """End a run that could not be started, with the attempt that was meant for it."""
-    for tried in store.attempts(db, run_id):
-        if tried.ended_at is None:
-            store.end_attempt(db, tried, now)
-    fail(db, run_id, reason, now, trouble)
-
-
-def known(db: Connection, run_id: str) -> Run:
-    run = store.run(db, run_id)
-    if run is None:
-        raise LookupError(f"run {run_id}")
     return run

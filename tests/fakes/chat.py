@@ -21,6 +21,9 @@ class Server:
     refusals: list[Refusal] = field(default_factory=list)
     files: dict[str, bytes] = field(default_factory=dict)
     closed: set[str] = field(default_factory=set)
+    private: set[str] = field(default_factory=set)
+    """Ids of places that only some can read."""
+    groups: dict[str, frozenset[str]] = field(default_factory=dict)
     failures: list[Exception] = field(default_factory=list)
     lost_answers: int = 0
     unwanted: set[str] = field(default_factory=set)
@@ -93,7 +96,10 @@ class FakeChat:
         target.write_bytes(self.server.files[upload.id])
 
     async def groups(self, person: Person) -> frozenset[str]:
-        return frozenset({"everyone"})
+        return self.server.groups.get(person.id, frozenset()) | {"everyone"}
+
+    async def is_private(self, place: Place) -> bool:
+        return place.id in self.server.private
 
     def _fail(self) -> None:
         if self.server.failures:

@@ -149,6 +149,9 @@ class LoopbackChat:
     async def groups(self, person: Person) -> frozenset[str]:
         return frozenset({"everyone"})
 
+    async def is_private(self, place: Place) -> bool:
+        return False
+
     async def _call(self, verb: str, **values: Any) -> Any:
         async with aiohttp.ClientSession() as session, session.post(f"{self.base}/{verb}", json=values) as answer:
             if answer.status == 429:

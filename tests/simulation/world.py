@@ -171,6 +171,9 @@ class SimChat:
     async def groups(self, person: Person) -> frozenset[str]:
         return frozenset()
 
+    async def is_private(self, place: Place) -> bool:
+        return False
+
     def _trouble(self) -> None:
         if self.world.happens(0.05):
             raise TryLater(5.0)

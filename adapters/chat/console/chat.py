@@ -105,6 +105,9 @@ class Console:
     async def groups(self, person: Person) -> frozenset[str]:
         return frozenset({"everyone"})
 
+    async def is_private(self, place: Place) -> bool:
+        return place.id.startswith("@")
+
     async def _show(self, posted: Posted) -> None:
         self.posted[posted.id] = posted
         self.screen.show(posted.id, posted.place.id, posted.message, posted.edits)

@@ -21,7 +21,9 @@ from bot.chat import Gone, Handler, Message, MessageId, Person, Place, TryLater,
 UNKNOWN_CHANNEL = 10003
 LOOKED_BACK = 50
 OLD_S, OLD_PACE_S = 3600.0, 30.0
-"""Messages older than an hour may be edited three times in six seconds in the whole channel."""
+OLD_EDITS, OLD_WINDOW_S = 3, 6.0
+"""Messages older than an hour may be edited three times in six seconds in the whole channel; one of them less often,
+so that the others have their turn."""
 CHUNK = 2**20
 DOWNLOAD = aiohttp.ClientTimeout(total=1800, sock_connect=15, sock_read=60)
 
@@ -36,6 +38,7 @@ class Discord:
         self.connection = Connection(chosen, self)
         self.stands = Cursor()
         self.edited_at: dict[MessageId, float] = {}
+        self.old_edits: dict[str, list[float]] = {}
         self.opened: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
 
     async def listen(self, handler: Handler, since: str) -> None:
@@ -102,7 +105,9 @@ class Discord:
         channel, _, number = posted.partition("/")
         if not (channel.isdigit() and number.isdigit()):
             raise Gone(posted)
-        self._wait_if_old(posted, int(number))
+        is_old = int(number) < at(time.time() - OLD_S)
+        if is_old:
+            self._wait_if_too_often(posted, channel)
         client = await self.connection.client()
 
         async def change() -> None:
@@ -115,11 +120,17 @@ class Discord:
 
         await self._in_thread(client, Place(channel), change)
         self.edited_at[posted] = time.monotonic()
+        if is_old:
+            self.old_edits.setdefault(channel, []).append(time.monotonic())
 
-    def _wait_if_old(self, posted: MessageId, number: int) -> None:
-        since = time.monotonic() - self.edited_at.get(posted, -OLD_PACE_S)
-        if number < at(time.time() - OLD_S) and since < OLD_PACE_S:
+    def _wait_if_too_often(self, posted: MessageId, channel: str) -> None:
+        now = time.monotonic()
+        if (since := now - self.edited_at.get(posted, -OLD_PACE_S)) < OLD_PACE_S:
             raise TryLater(OLD_PACE_S - since)
+        recent = [then for then in self.old_edits.get(channel, ()) if now - then < OLD_WINDOW_S]
+        self.old_edits[channel] = recent
+        if len(recent) >= OLD_EDITS:
+            raise TryLater(OLD_WINDOW_S - (now - recent[-OLD_EDITS]))
 
     # ---- files and people
 
@@ -168,6 +179,14 @@ class Discord:
                 groups |= {str(guild.id), *map(str, member["roles"])}
         return frozenset(groups)
 
+    async def is_private(self, place: Place) -> bool:
+        """Whether everybody in the server sees the channel; of one that is not known, nobody may assume so."""
+        client = await self.connection.client()
+        channel = client.get_channel(int(place.id.partition("/")[0])) if place.id[:1].isdigit() else None
+        if not isinstance(channel, discord.TextChannel | discord.VoiceChannel):
+            return True
+        return not channel.permissions_for(channel.guild.default_role).view_channel
+
 
 async def _send(client: discord.Client, channel: int, message: Message, kept: Kept) -> int:
     view, files = shown(message, kept.custom_id)
@@ -176,7 +195,7 @@ async def _send(client: discord.Client, channel: int, message: Message, kept: Ke
             view=view,
             files=files,
             nonce=nonce(message.key),
-            silent=not message.mentions,
+            silent=message.is_silent or not message.mentions,
             suppress_embeds=True,
             allowed_mentions=_mentions(message),
         )

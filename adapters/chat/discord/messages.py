@@ -61,7 +61,9 @@ def said(content: str, me: int) -> str:
 
 
 def person(who: discord.User | discord.Member) -> Person:
-    return Person(str(who.id), who.display_name)
+    """Discord calls somebody a guest who was invited for a voice channel only."""
+    is_guest = isinstance(who, discord.Member) and who.flags.guest
+    return Person(str(who.id), who.display_name, is_guest)
 
 
 def upload(message: discord.Message, file: discord.Attachment) -> Upload:

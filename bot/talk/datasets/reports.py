@@ -1,8 +1,6 @@
 """A file → everything there is to say of it: its report, what changed since the last one, what it was trained into."""
 
-import asyncio
-import contextlib
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,6 +11,8 @@ from bot.talk import finetune
 from bot.talk.commands import Plan, parse
 from bot.talk.context import Context
 from bot.talk.datasets import uploads
+from bot.talk.datasets.asked import Check
+from bot.talk.patience import patience
 from bot.wording import help as help_words
 from bot.wording import report as words
 from engine.data.types import Preview, Report
@@ -27,7 +27,7 @@ async def file_dropped(context: Context, incoming: Incoming, upload: Upload) -> 
     """Answer a file with its report; if a request waited for it, with the plan as well."""
     key = f"{incoming.key}/report"
     before = await _last_report(context, incoming)
-    async with _patience(context, incoming, words.checking(key, upload.name)):
+    async with patience(context, incoming, words.checking(key, upload.name)):
         try:
             found = await uploads.dropped(context, incoming, upload)
             message = await _report(context, incoming, key, found, before)
@@ -35,6 +35,24 @@ async def file_dropped(context: Context, incoming: Incoming, upload: Upload) -> 
             found, message = None, words.unreadable(key, upload.name, refusal.text)
     await context.say(incoming.place, message)
     if found:
+        await _plan_what_waited(context, incoming, found)
+
+
+async def something_asked(context: Context, incoming: Incoming, check: Check) -> None:
+    """Answer rows that were pasted, or a dataset of the Hub, as a file; plan on it what was asked for with it."""
+    key, name = f"{incoming.key}/report", check.source or "your rows"
+    before = await _last_report(context, incoming)
+    async with patience(context, incoming, words.checking(key, name), f"{name} could not be checked."):
+        if check.source:
+            found = await uploads.from_hub(context, incoming, check.source)
+        else:
+            found = await uploads.pasted(context, incoming, check)
+        message = await _report(context, incoming, key, found, before)
+    await context.say(incoming.place, message)
+    request = parse(check.then) if check.then else None
+    if isinstance(request, Plan):
+        await finetune.plan(context, incoming, replace(request, file=found.sha256))
+    else:
         await _plan_what_waited(context, incoming, found)
 
 
@@ -52,22 +70,6 @@ async def _plan_what_waited(context: Context, incoming: Incoming, found: Report)
         await context.database.write(store.set_pending, incoming.place, waiting)
         raise
     await context.database.write(store.set_pending, incoming.place, waiting)
-
-
-@contextlib.asynccontextmanager
-async def _patience(context: Context, incoming: Incoming, message: Message) -> AsyncIterator[None]:
-    """Say `message` if the block takes long; what is said after it replaces it."""
-
-    async def later() -> None:
-        await asyncio.sleep(uploads.QUICK_S)
-        await context.say(incoming.place, message)
-
-    waiting = asyncio.create_task(later())
-    try:
-        yield
-    finally:
-        waiting.cancel()
-        await asyncio.gather(waiting, return_exceptions=True)
 
 
 async def explain(context: Context, incoming: Incoming, sha256: str) -> None:

@@ -1,6 +1,7 @@
 """A file that somebody dropped: fetched, checked in a child, stored once by its content, and reported on."""
 
 import contextlib
+import hashlib
 import shutil
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -13,11 +14,13 @@ from bot import children, store
 from bot.chat import Denied, Gone, Incoming, Place, TryLater, Upload
 from bot.store import ThreadFile
 from bot.talk.context import Context
+from bot.talk.datasets.asked import Check
 from engine.data.types import Report
+from engine.hub.datasets.words import is_words
 from engine.refusal import Refusal
 
 CHECK_S = 600.0
-QUICK_S = 2.0
+FETCH_S = 300.0
 SHORTEST_HASH = 16
 
 
@@ -54,6 +57,27 @@ async def _download(context: Context, upload: Upload, target: Path) -> None:
         raise Refusal(
             f"The platform asks me to wait {wait.seconds:g} s for {upload.name}; drop it again then."
         ) from None
+
+
+async def pasted(context: Context, incoming: Incoming, check: Check) -> Report:
+    """Take in rows that stood in a message, under a name of their own."""
+    async with _arrival(context, incoming.key) as folder:
+        (folder / "file").write_text(check.rows, encoding="utf-8", newline="")
+        digest = hashlib.sha256(check.rows.encode()).hexdigest()[:6]
+        return await take(context, incoming.place, folder, f"pasted-{digest}.{check.kind}")
+
+
+async def from_hub(context: Context, incoming: Incoming, source: str) -> Report:
+    """Take in a dataset of the Hub, fetched by a child at a commit that its name tells."""
+    async with _arrival(context, incoming.key) as folder:
+        words = ("dataset", source, str(folder / "file"), "--limit-mb", str(context.settings.max_upload_mb))
+        answer = await children.ask(
+            *words,
+            timeout_s=FETCH_S,
+            environment=context.settings.hub_environment(),
+            if_slow="Take fewer rows, as in hf:org/name:train[:1000].",
+        )
+        return await take(context, incoming.place, folder, str(answer.values["name"]))
 
 
 async def copied(context: Context, incoming: Incoming, path: Path) -> Report:
@@ -99,6 +123,14 @@ async def fixed(context: Context, incoming: Incoming, sha256: str, fix: str) -> 
         words = ("check", str(source), "--name", file.name, "--fix", str(folder / "file"), *wanted)
         changes = (await children.ask(*words, timeout_s=CHECK_S, if_slow="Try a smaller file.")).notes
         return await take(context, incoming.place, folder, name), changes
+
+
+async def wanted(context: Context, incoming: Incoming, word: str) -> ThreadFile:
+    """The file of this thread that `word` names, or the dataset of the Hub, which is fetched. Raises Refusal."""
+    if not is_words(word):
+        return await find(context, incoming.place, word)
+    found = await from_hub(context, incoming, word)
+    return ThreadFile(found.sha256, found.file)
 
 
 async def find(context: Context, place: Place, word: str) -> ThreadFile:

@@ -6,10 +6,10 @@ import engine.store
 from bot import store
 from bot.chat import Incoming, Place, Press
 from bot.talk import commands
-from bot.talk.access import check_may_start
 from bot.talk.commands import Ask, Request
 from bot.talk.context import Context
 from bot.talk.runs import shown
+from bot.team.access import check_may_start
 from bot.wording import ask as words
 from engine.jobs import Run
 from engine.refusal import Refusal
@@ -32,13 +32,16 @@ async def understood(context: Context, incoming: Incoming, text: str) -> Request
         return Ask(run, text.strip())
 
 
-async def pressed(context: Context, incoming: Incoming, run_id: str) -> None:
-    """The button under a model, and the form behind it where the platform has one."""
+async def pressed(context: Context, incoming: Incoming, run_id: str, other: str = "") -> None:
+    """The button under a model, and the form behind it where the platform has one; with `other` two runs are asked."""
     values = incoming.what.values if isinstance(incoming.what, Press) else {}
-    await ask(context, incoming, Ask(run_id, values.get("question", "").strip()))
+    question = values.get("question", "").strip()
+    await ask(context, incoming, Ask(run_id, question))
+    if other and question:
+        await ask(context, incoming, Ask(other, question), "answer-2")
 
 
-async def ask(context: Context, incoming: Incoming, request: Ask) -> None:
+async def ask(context: Context, incoming: Incoming, request: Ask, name: str = "answer") -> None:
     """Put a question, or have the model loaded. Raises Refusal where there is no model to ask."""
     if len(request.question) > MOST_CHARACTERS:
         raise Refusal(f"A question may have {MOST_CHARACTERS:,} characters; this one has {len(request.question):,}.")
@@ -49,8 +52,7 @@ async def ask(context: Context, incoming: Incoming, request: Ask) -> None:
     if run.done not in ("train", "push"):
         raise Refusal(f"Run {run.id} has no trained model to ask: it is {run.status}.", "run")
     await check_may_start(context, incoming.person)
-    key = f"{incoming.key}/answer"
-    question = Question(key, run.id, incoming.place.id, request.question, context.clock())
+    question = Question(f"{incoming.key}/{name}", run.id, incoming.place.id, request.question, context.clock())
     await context.database.write(_put, question)
 
 

@@ -9,9 +9,9 @@ from sqlalchemy.exc import SQLAlchemyError
 
 import engine.store
 from bot import children, store
-from bot.chat import Place
 from bot.store import Watch
 from bot.talk.context import Context
+from bot.team import notices
 from bot.wording import run as words
 from engine import fault
 from engine.folder import CLAIM, RunFolder
@@ -46,9 +46,9 @@ def _tell(db: Connection, context: Context, watch: Watch) -> None:
 
 
 def _tell_end(db: Connection, context: Context, watch: Watch, run: Run) -> None:
-    store.say(db, watch.place, words.final(run, watch.person, plot(context.settings.runs / run.id)))
-    if context.settings.team_channel:
-        store.say(db, Place(context.settings.team_channel), words.card(run, watch.person))
+    folder = context.settings.runs / run.id
+    store.say(db, watch.place, words.final(run, watch.person, plot(folder), config(folder)))
+    notices.tell_end(db, context, watch, run)
     store.told(db, run.id)
 
 
@@ -57,6 +57,12 @@ def plot(folder: Path) -> Path | None:
     trained = RunFolder(folder).finished("train")
     picture = trained.folder / "loss.png" if trained else None
     return picture if picture and picture.exists() else None
+
+
+def config(folder: Path) -> Path | None:
+    """The effective settings as a file, of a run that was begun."""
+    path = RunFolder(folder).config
+    return path if path.exists() else None
 
 
 async def release_leftovers(context: Context) -> None:

@@ -9,11 +9,11 @@ import engine.store
 from bot import store
 from bot.chat import Incoming
 from bot.talk import destination
-from bot.talk.access import check_may_start
 from bot.talk.commands import Plan, Push, Resume, Retry
 from bot.talk.context import Context
 from bot.talk.finetune import check_limit
 from bot.talk.runs import shown
+from bot.team.access import check_may_start, is_admin
 from bot.wording import run as words
 from engine.folder import RunFolder
 from engine.jobs import JobSpec, Run, Status
@@ -27,12 +27,12 @@ async def resume(context: Context, incoming: Incoming, request: Resume) -> None:
             raise Refusal(f"Run {run.id} was trained to its end. `/finetune retry {run.id}` trains it once more.")
         if not any(RunFolder(context.settings.runs / run.id).checkpoints.glob("checkpoint-*")):
             raise Refusal(f"Run {run.id} left no checkpoint. `/finetune retry {run.id}` begins anew.")
-        await _queue(context, incoming, replace(_anew(run, run.spec), resumes=True))
+        await queue(context, incoming, replace(_anew(run, run.spec), resumes=True))
 
 
 async def retry(context: Context, incoming: Incoming, request: Retry) -> None:
     if run := await _ended(context, incoming, request.run):
-        await _queue(context, incoming, _anew(run, changed(run.spec, request.options)))
+        await queue(context, incoming, _anew(run, changed(run.spec, request.options)))
 
 
 def changed(spec: JobSpec, options: Mapping[str, str]) -> JobSpec:
@@ -68,7 +68,7 @@ async def push(context: Context, incoming: Incoming, request: Push) -> None:
         raise Refusal(f"Run {run.id} was not trained to its end, so there is no model to push.")
     else:
         trained = replace(_anew(run, run.spec), status=Status.trained, done="train", result=run.result)
-        await _queue(context, incoming, trained)
+        await queue(context, incoming, trained)
 
 
 def _with_target(context: Context, run: Run) -> Run:
@@ -89,16 +89,19 @@ def _anew(run: Run, spec: JobSpec) -> Run:
     return Run("", spec, of=run.id)
 
 
-async def _queue(context: Context, incoming: Incoming, new: Run) -> None:
+async def queue(context: Context, incoming: Incoming, new: Run) -> None:
+    """Raises Refusal for what is over a person's quotas; what a run costs was said when the old one was planned."""
     await check_may_start(context, incoming.person)
-    await context.database.write(_store, context, incoming, new)
+    is_free = await is_admin(context, incoming.person)
+    is_private = await context.chat.is_private(incoming.place)
+    await context.database.write(_store, context, incoming, new, is_free, is_private)
 
 
-def _store(db: Connection, context: Context, incoming: Incoming, new: Run) -> None:
+def _store(db: Connection, context: Context, incoming: Incoming, new: Run, is_free: bool, is_private: bool) -> None:
     if store.said(db, f"{incoming.key}/answer"):
         return  # it was answered before a crash, and only that was not noted
     spec = replace(new.spec, requester=incoming.person.id, group=incoming.place.id)
-    check_limit(db, context, spec.requester)
+    check_limit(db, context, spec.requester, is_free=is_free)
     run = engine.store.add_run(db, replace(new, spec=spec, queued_at=context.clock()))
-    store.watch(db, run.id, incoming.place, incoming.person)
+    store.watch(db, run.id, incoming.place, incoming.person, is_private)
     store.say(db, incoming.place, words.queued_again(f"{incoming.key}/answer", run))

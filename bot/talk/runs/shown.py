@@ -12,9 +12,9 @@ from bot import store
 from bot.chat import Incoming
 from bot.redact import redactor
 from bot.store import Watch
-from bot.talk.access import check_may_end
 from bot.talk.commands import Cancel, Logs, Show
 from bot.talk.context import Context
+from bot.team.access import check_may_end
 from bot.wording import run as words
 from engine.folder import RunFolder
 from engine.jobs import Run
@@ -40,8 +40,8 @@ def _listed(db: Connection, context: Context, incoming: Incoming) -> list[Run]:
 
 
 def _may_see(context: Context, incoming: Incoming, watch: Watch) -> bool:
-    """A run is known in its thread, to whoever asked for it, and in the team's channel."""
-    is_team = incoming.place.id == context.settings.team_channel
+    """A run is known in its thread, to whoever asked for it, and in the team's channel unless its place is private."""
+    is_team = incoming.place.id == context.settings.team_channel and not watch.is_private
     return is_team or watch.place == incoming.place or watch.person.id == incoming.person.id
 
 

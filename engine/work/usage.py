@@ -1,0 +1,41 @@
+"""What people have used, and what is to be forgotten of it. Each function takes a connection, as the store's do."""
+
+from dataclasses import replace
+
+import msgspec
+from sqlalchemy import Connection, case, delete, func, select
+
+from engine import store
+from engine.jobs import Run
+from engine.store import attempts_table, events_table, runs, uploads
+from engine.work.asking.questions import questions
+
+
+def count_queued_since(db: Connection, requester: str, since: float) -> int:
+    """How many runs of a person were queued at or after `since`, in seconds since 1970."""
+    texts = db.execute(select(runs.c.run).where(runs.c.requester == requester)).scalars()
+    return sum(msgspec.json.decode(text, type=Run).queued_at >= since for text in texts)
+
+
+def hours_trained(db: Connection, requester: str, since: float, now: float) -> float:
+    """For how many hours the trainings of a person were at work after `since`, those that still are included."""
+    columns = attempts_table.c
+    ended = func.coalesce(columns.ended_at, now)
+    began = case((columns.started_at < since, since), else_=columns.started_at)
+    mine = (runs.c.requester == requester) & (columns.kind == "train") & (ended > since)
+    joined = attempts_table.join(runs, runs.c.id == columns.run)
+    seconds = db.execute(select(func.sum(ended - began)).select_from(joined).where(mine)).scalar()
+    return float(seconds or 0.0) / 3600
+
+
+def forget_run(db: Connection, run_id: str) -> None:
+    """Take out what its trainings reported, and what it was asked; that there was such a run stays."""
+    known = store.run(db, run_id)
+    if known:
+        db.execute(delete(questions).where(questions.c.run == run_id))
+        db.execute(delete(events_table).where(events_table.c.run == int(run_id)))
+        store.save_run(db, replace(known, result=replace(known.result, answers=())))
+
+
+def remove_upload(db: Connection, sha256: str) -> None:
+    db.execute(delete(uploads).where(uploads.c.sha256 == sha256))
