@@ -2,6 +2,7 @@
 
 spec.json                     the JobSpec (no secret, no absolute path)
 model/                        the base model (a link into the cache, or a copy on a shared location)
+config.yaml                   the same for people: `python -m engine train` takes it
 data/source-train.arrow       the accepted rows of the upload as they stand in the file; source-valid.arrow alike
 data/train.arrow valid.arrow  the rows in the trainer's columns
 checkpoints/
@@ -28,6 +29,7 @@ class RunFolder:
     def __init__(self, path: Path) -> None:
         self.path = path
         self.spec_file = path / "spec.json"
+        self.config = path / "config.yaml"
         self.model = path / "model"
         self.data = path / "data"
         self.checkpoints = path / "checkpoints"

@@ -60,13 +60,15 @@ def make_preview(wish: Wish) -> Preview:
     from engine.data.preview import preview
     from engine.plan import parameters
     from engine.plan.defaults import settle
-    from engine.plan.estimate import estimate
+    from engine.plan.estimate import estimate, priced
+    from engine.plan.gates import check_disk, templates_for
 
     refuse_unknown_method(wish.method)
     mapping = mapping_from(tuple(word for word in wish.words if word.partition("=")[0] in ROLES))
     given = parameters.parse([word for word in wish.words if word.partition("=")[0] not in ROLES], wish.method)
     look = look_for(wish.model, wish.method)
     slot = slot_here()
+    check_disk(look, given, disk_free())
     limit(sum(path.stat().st_size for path in _files(wish.path)))
     with checked(wish.path, wish.method, mapping) as (report, arrow):
         source = Source(report.file, report.sha256, report.methods[wish.method].mapping)
@@ -82,7 +84,25 @@ def make_preview(wish: Wish) -> Preview:
             lambda settings, rows, tokens: estimate(wish.method, settings, look, rows, tokens, slot),
             valid.rows if valid else None,
         )
-    return replace(made, warnings=(valid.warning,)) if valid and valid.warning else made
+    price = float(os.environ.get("GPU_HOUR_PRICE") or 0)
+    gpus = int(made.parameters["gpus"].value) if slot.gpus else 0
+    is_open = report.type.endswith("conversational")
+    return replace(
+        made,
+        warnings=(valid.warning,) if valid and valid.warning else (),
+        estimate=priced(made.estimate, gpus, price),
+        templates=templates_for(wish.method, look, given) if is_open else (),
+    )
+
+
+def disk_free() -> int:
+    """Bytes that are free where base models and runs are kept."""
+    from engine.hub.download.fetch import default_cache
+
+    folder = default_cache().absolute()
+    while not folder.exists():
+        folder = folder.parent
+    return shutil.disk_usage(folder).free
 
 
 def _files(path: Path) -> list[Path]:
@@ -175,6 +195,8 @@ def _print(made: Preview) -> None:
     from rich.console import Console
     from rich.text import Text
 
+    from engine.plan.gates import template_words
+
     console = Console(highlight=False, soft_wrap=True)
     console.print(Text(f"{made.method} on {made.model}", style="bold"))
     columns = ", ".join(f"{role} = {column}" for role, column in made.mapping.items())
@@ -187,6 +209,8 @@ def _print(made: Preview) -> None:
     for name, setting in made.parameters.items():
         console.print(Text(f"  {name} = {_value(setting)} ({setting.reason})", style="dim"))
     console.print(Text(f"  {made.estimate.steps:,} steps, about {made.estimate.seconds:,.0f} s"))
+    if made.templates:
+        console.print(Text(f"  {template_words(made.model, made.templates)}", style="yellow"))
     for note in (*made.warnings, made.model_note, *made.estimate.notes):
         if note:
             console.print(Text(f"  {note}", style="yellow"))

@@ -98,6 +98,9 @@ class Estimate:
     seconds: float
     memory_gb: float
     notes: tuple[str, ...] = ()
+    gpu_hours: float = 0.0
+    cost: float = 0.0
+    """In the operator's currency; 0 where none is known."""
 
 
 @dataclass(frozen=True)
@@ -127,3 +130,5 @@ class Preview:
     estimate: Estimate
     mapping: Mapping[str, str] = field(default_factory=dict)
     warnings: tuple[str, ...] = ()
+    templates: tuple[str, ...] = ()
+    """The templates to choose from, the one that is taken first, where the model has none of its own for its rows."""

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Mapping
+from dataclasses import replace
 
 from engine.data.types import Estimate, Setting
 from engine.executor import Slot
@@ -75,6 +76,12 @@ def memory_bytes(method: str, values: Mapping[str, Value], look: Look, slot: Slo
 def lora_weights(values: Mapping[str, Value], look: Look) -> float:
     """Seven matrices a layer, of which three are about three times as wide: 2 × rank × hidden × (4 + 3 × 2)."""
     return 20.0 * int(values.get("lora_r", 16)) * look.hidden * look.layers
+
+
+def priced(made: Estimate, gpus: int, price: float) -> Estimate:
+    """The estimate with what it costs on `gpus` GPUs at `price` an hour each."""
+    hours = made.seconds / 3600 * gpus
+    return replace(made, gpu_hours=round(hours, 3), cost=round(hours * price, 2))
 
 
 def notes(slot: Slot, memory_gb: float) -> tuple[str, ...]:

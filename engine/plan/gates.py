@@ -1,7 +1,9 @@
 """What a base model must be for a method, decided from its Look and its small files."""
 
 import json
+from collections.abc import Mapping
 
+from engine.jobs import Value
 from engine.plan.models import DEFAULT_CAUSAL, DEFAULT_MASKED, Look
 from engine.refusal import Refusal
 
@@ -14,6 +16,7 @@ def fits(look: Look, method: str) -> None:
     wanted = WANTS.get(method, "causal")
     if look.kind != wanted:
         raise Refusal(mismatch(look, method, wanted), "model")
+    check_shards(look)
     if wanted == "masked" and not has_mask(look):
         raise Refusal(f"{look.id} has no mask token, which mlm needs: {DEFAULT_MASKED} has one.", "model")
 
@@ -48,3 +51,43 @@ def has_mask(look: Look) -> bool:
     except (OSError, ValueError):
         return False
     return any(token.get("content") in ("[MASK]", "<mask>") for token in added)
+
+
+def check_shards(look: Look) -> None:
+    """Refuse a list of weights that leads out of the model's folder, or to files that are not safetensors."""
+    try:
+        index = json.loads((look.folder / "model.safetensors.index.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return
+    names = index.get("weight_map", {}).values()
+    odd = next((name for name in names if "/" in name or "\\" in name or not name.endswith(".safetensors")), None)
+    if odd is not None:
+        raise Refusal(f"{look.id} names weights that do not lie beside its config ({odd[:80]}): take another.", "model")
+
+
+def check_disk(look: Look, given: Mapping[str, Value], free: int) -> None:
+    """Refuse a run for which the disk has no room: base, two checkpoints with their optimizer, and the result."""
+    is_lora = given.get("lora", True) is not False
+    trained = 0.02 * look.parameters if is_lora else look.parameters
+    needed = 2 * look.parameters + 2 * 12 * trained + 4 * trained
+    if needed > free:
+        raise Refusal(
+            f"A run on {look.id} needs about {needed / 1e9:.1f} GB of disk, and {free / 1e9:.1f} GB are free here: "
+            "remove old runs with `/finetune forget`, or take a smaller model.",
+            "model",
+        )
+
+
+def templates_for(method: str, look: Look, given: Mapping[str, Value]) -> tuple[str, ...]:
+    """The templates that can be chosen for turns where the model has none and nobody said; chatml is taken."""
+    if look.has_chat_template or "template" in given or method in ("clm", "mlm"):
+        return ()
+    return ("chatml", "zephyr", "none")
+
+
+def template_words(model: str, templates: tuple[str, ...]) -> str:
+    others = " or ".join(f"template={word}" for word in templates[1:])
+    return (
+        f"{model} has no chat template of its own, and these rows are conversations: they are written as "
+        f"{templates[0]}, which the tuned model then brings along. Choose {others} for another."
+    )

@@ -10,7 +10,7 @@ from typing import Any
 import yaml
 
 from engine.data.types import NEEDS
-from engine.jobs import Value
+from engine.jobs import JobSpec, Value
 from engine.plan.decided import DECIDED
 from engine.plan.parameters import parse
 from engine.refusal import Refusal
@@ -47,6 +47,19 @@ def read_config(path: Path) -> Order:
         raise Refusal(f"{path.name} holds no settings: write name: value lines, such as method: sft.", "config")
     config = with_environment(config)
     return from_autotrain(config, path.parent) if "base_model" in config else from_ours(config, path.parent)
+
+
+def to_yaml(spec: JobSpec) -> str:
+    """The effective settings of a run, as `read_config` reads them; the data lies beside the file."""
+    model = "@".join(filter(None, (spec.model.id, spec.model.revision)))
+    said: dict[str, Any] = {"method": spec.method, "model": model, "data": spec.train.name}
+    parameters = dict(spec.parameters)
+    if spec.valid:
+        said["valid"] = spec.valid.name
+        parameters.pop("valid", None)
+    columns = dict(spec.train.mapping)
+    said |= {"columns": columns} if columns else {}
+    return yaml.safe_dump({**said, "parameters": parameters}, sort_keys=False, allow_unicode=True)
 
 
 def with_environment(value: Any) -> Any:

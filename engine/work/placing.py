@@ -9,6 +9,7 @@ from pathlib import Path
 from engine.folder import RunFolder
 from engine.jobs import Run, Source
 from engine.refusal import Refusal
+from engine.work.config import to_yaml
 from engine.work.training.checkpoints import last_good
 
 Link = Callable[[Run, RunFolder], None]
@@ -23,6 +24,7 @@ def place_sources(uploads: Path) -> Link:
                 place_rows(uploads, source, folder.source(part))
         if run.spec.model.folder:
             folder.model.symlink_to(Path(run.spec.model.folder).resolve(), target_is_directory=True)
+        folder.config.write_text(to_yaml(run.spec), encoding="utf-8")
 
     return link
 

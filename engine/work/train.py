@@ -17,10 +17,12 @@ from engine.events import EventLog, read_events
 from engine.folder import RunFolder
 from engine.jobs import Answer
 from engine.plan.parameters import complete
+from engine.work.elsewhere import ranks
 from engine.work.plot import draw
 from engine.work.speed.choices import keep_compiled
 from engine.work.training.checkpoints import step_of
 from engine.work.training.resume import checkpoint_to_resume, history, smaller
+from engine.work.training.rows import rehearse
 from engine.work.training.task import Failure, Task, Work, explain, is_out_of_memory
 
 
@@ -31,9 +33,19 @@ def train(path: Path) -> bool:
     """
     # Threads that spin while they wait make a step six times as long as soon as anything else runs on the machine.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
-    if "RANK" not in os.environ:
-        os.environ.setdefault("CUDA_VISIBLE_DEVICES", "0")  # TRL refuses several devices in one process
     folder = RunFolder(path)
+    gpus = int(folder.read_spec().parameters.get("gpus", 1))
+    if "RANK" in os.environ:
+        ranks.die_with_launcher()
+    elif gpus > 1:
+        ranks.become_ranks(path, gpus)
+    else:
+        os.environ.setdefault("CUDA_VISIBLE_DEVICES", "0")  # TRL refuses several devices in one process
+    return train_here(folder)
+
+
+def train_here(folder: RunFolder) -> bool:
+    """The training of this process, which may be one of several ranks: only the first reports."""
     keep_compiled(folder.path.resolve().parent / ".compiled")
     attempt = folder.current_attempt("train")
     log = EventLog(attempt.folder, attempt.run, attempt.name)
@@ -44,6 +56,13 @@ def train(path: Path) -> bool:
     except Exception as error:
         traceback.print_exc(file=sys.stderr)
         failure = explain(error)
+        if ranks.is_peers_fault(error):
+            said = ranks.peers_failure(attempt.folder)
+            if not said:
+                return False  # a rank is gone without a word: the attempt is, and the next one goes on
+            failure = Failure(said["code"], said["reason"])
+        if ranks.rank():
+            ranks.leave_failure(attempt.folder, failure)
         if is_out_of_memory(error):
             task.report("out_of_memory", step=last_step(task))
         task.report("failed", reason=failure.reason, code=failure.code)
@@ -57,6 +76,8 @@ def carry_out(task: Task) -> bool:
     task = smaller(task)
     checkpoint = checkpoint_to_resume(task)
     work: Work = import_module(f"engine.methods.{task.spec.method}").prepare(task)
+    if task.spec.method != "mlm":  # which words are masked is drawn anew for each batch
+        rehearse(work.trainer, task.whole("batch_size"))
     watch = watched(task, work, step_of(checkpoint))
     metrics = {f"base_{name}": value for name, value in evaluate(task, work, 0).items()}
     task.report("phase", phase="answering")
@@ -73,6 +94,10 @@ def carry_out(task: Task) -> bool:
     if watch.stop:
         return stopped(task, work)
     check_all_steps(work)
+    rows = len(ranks.together(watch.collator.rows))
+    ranks.part()
+    if ranks.rank():
+        return True  # what is left to do, one process does
     after = answer_back(task, work)
     answers = [
         asdict(Answer(question.shown, base, tuned, question.expected))
@@ -85,7 +110,7 @@ def carry_out(task: Task) -> bool:
         answers=answers,
         are_answers_held_out=work.are_held_out,
         train_s=round(train_s, 2),
-        rows=len(watch.collator.rows),
+        rows=rows,
     )
     return True
 
@@ -134,7 +159,8 @@ def save_output(task: Task, work: Work) -> None:
     from engine.work.training.weights import save
 
     task.report("phase", phase="saving")
-    save(task, work.trainer.accelerator.unwrap_model(work.trainer.model), work.tokenizer)
+    if not ranks.rank():
+        save(task, work.trainer.accelerator.unwrap_model(work.trainer.model), work.tokenizer)
 
 
 def answer_back(task: Task, work: Work) -> list[str]:
@@ -157,6 +183,7 @@ def free(trainer: Any) -> None:
 
 
 def stopped(task: Task, work: Work) -> bool:
+    ranks.part()
     state = work.trainer.state
     task.report("stopped", step=state.global_step, steps=state.max_steps)
     return False

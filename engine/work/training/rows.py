@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-from engine.data.encoding import Encoded, Row
+from engine.data.encoding import IGNORED, Encoded, Row
 from engine.work.speed.kept import kept
 from engine.work.training.task import Failure, Task
 
@@ -56,6 +56,20 @@ def to_dataset(encoded: Sequence[Encoded], names: Sequence[str]) -> Any:
     ids = [name for name in names if name.endswith("_ids")]
     lengths = [sum(len(item[name]) for name in ids) for item in encoded]
     return Dataset.from_dict({**columns, "length": lengths})
+
+
+def rehearse(trainer: Any, batch: int) -> None:
+    """Collate one batch before anything is measured or trained. Raises Failure where nothing in it would be learned."""
+    rows = [trainer.train_dataset[index] for index in range(min(batch, len(trainer.train_dataset)))]
+    made = trainer.data_collator(rows)
+    learned = [made[name] != IGNORED for name in ("labels", "chosen_labels") if name in made]
+    learned += [made[name] == 1 for name in ("completion_mask",) if name in made]
+    if learned and not any(bool(mask.any()) for mask in learned):
+        raise Failure(
+            "data",
+            "Nothing in the first batch would be learned: every label is masked. The rows hold no answer within "
+            "max_length, or the template marks none.",
+        )
 
 
 def to_packed(encoded: Sequence[Encoded], names: Sequence[str], max_length: int) -> Any:
