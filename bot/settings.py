@@ -74,7 +74,7 @@ class Settings(BaseSettings):
     keep_checkpoints_days: float = Field(
         30,
         gt=0,
-        description="Days that the checkpoints of a run that is over are kept, to resume from; its model stays.",
+        description="Days that the checkpoints of a run that is over are kept; its model stays.",
     )
     time_zone: str = Field("UTC", description="Time zone of the times that people type without one.")
     keep_days: int = Field(7, description="Days that a model waits here after its push was refused.")

@@ -24,6 +24,9 @@ class Health:
         self.ailment = ""
         """Why nothing can be heard or said, for as long as somebody has to mend it."""
 
+        self.shortage = ""
+        """Why no new run may start."""
+
     def watched(self, tick: Callable[[], Awaitable[None]]) -> Callable[[], Awaitable[None]]:
         """The same tick, whose every end is noted."""
         name = f"{getattr(tick, '__qualname__', tick)}"
@@ -69,8 +72,8 @@ def _application(settings: Settings, health: Health) -> web.Application:
     async def ready(_: web.Request) -> web.Response:
         stale = health.stale()
         hub = "models are pushed to " + settings.hf_namespace if settings.can_push else "models stay on this server"
-        told = {"stopped": stale, "hub": hub, "ailment": health.ailment}
-        return web.json_response(told, status=503 if stale or health.ailment else 200)
+        told = {"stopped": stale, "hub": hub, "ailment": health.ailment, "shortage": health.shortage}
+        return web.json_response(told, status=503 if stale or health.ailment or health.shortage else 200)
 
     async def metrics(_: web.Request) -> web.Response:
         return web.Response(body=generate_latest(), content_type="text/plain")

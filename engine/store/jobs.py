@@ -1,5 +1,6 @@
 """The runs: queued, saved, asked to end."""
 
+from collections.abc import Iterator
 from dataclasses import replace
 
 import msgspec
@@ -83,3 +84,9 @@ def is_run_id(text: str) -> bool:
 
 def decode(text: str) -> Run:
     return msgspec.json.decode(text, type=Run)
+
+
+def ended_runs(db: Connection) -> Iterator[Run]:
+    """The runs that are over, one after the other: there may be very many."""
+    texts = db.execute(select(runs.c.run).where(runs.c.status.notin_(OPEN)).order_by(runs.c.id)).scalars()
+    return (decode(text) for text in texts)

@@ -24,10 +24,10 @@ from engine.folder import RunFolder
 from engine.jobs import Attempt, Run, Status
 from engine.refusal import Refusal
 from engine.store import Tried
+from engine.store.endings import end_cancelled, expire, fail, give_up, known
 from engine.work.asking.tending import KIND as ASK
 from engine.work.asking.tending import Asks
 from engine.work.elsewhere.places import fits, is_next
-from engine.work.ending import end_cancelled, expire, fail, give_up, known
 from engine.work.placing import Link, carry_over, put_in_place
 
 log = structlog.get_logger()
@@ -193,9 +193,8 @@ class Scheduler:
             if kind == "train":
                 await self.asks.give_way()
             return None
-        if run.status is Status.queued and (
-            self.is_held or not is_next(run, at_work, self.executor.slots(), self.most_each)
-        ):
+        has_turn = not self.is_held and is_next(run, at_work, self.executor.slots(), self.most_each)
+        if run.status is Status.queued and not has_turn:
             return None  # it leaves the queue only when it could train as well
         return await self._start(run, kind, now)
 
