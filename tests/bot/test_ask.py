@@ -144,6 +144,10 @@ async def test_two_runs_stand_in_one_table(context: Context) -> None:
     assert rows["Held-out loss"] == ["2.5 → 1.5", "1.25"]
     assert rows["“why?”"] == ["because", "therefore"]
     assert "different rows" in message.text
+    assert [button.action for button in message.buttons] == ["ask:1:2"]
+    await said(context, Press("ask:1:2", {"question": "why?"}), "k3")
+    asked = [(question.key, question.run) for question in await context.database.read(questions.at_work)]
+    assert asked == [("k3/answer", "1"), ("k3/answer-2", "2")]
     assert "no run 9" in (await said(context, "compare 1 9", "k2")).text
 
 
