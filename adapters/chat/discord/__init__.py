@@ -5,6 +5,7 @@ from pathlib import Path
 from adapters.chat.discord.chat import Discord
 from adapters.chat.discord.kept import Kept
 from adapters.chat.discord.settings import DiscordSettings
+from bot.settings import Settings
 from engine.refusal import Refusal
 
 
@@ -13,4 +14,5 @@ def make(data: Path) -> Discord:
     chosen = DiscordSettings()
     if not chosen.token.get_secret_value():
         raise Refusal("DISCORD_TOKEN is not set; docs/discord.md says where the bot's token is found.", "DISCORD_TOKEN")
-    return Discord(chosen, Kept(data / "discord"))
+    channels = chosen.channels or Settings().channels
+    return Discord(chosen.model_copy(update={"channels": channels}), Kept(data / "discord"))

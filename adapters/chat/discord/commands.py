@@ -14,12 +14,15 @@ from engine.plan.parameters import Parameter
 
 FILES = (".csv", ".tsv", ".jsonl", ".ndjson", ".json", ".parquet", ".txt", ".gz", ".zip", ".xz")
 """What a dropped file ends with if it may be a dataset. Others are left alone."""
+SAY = "say"
+TYPED = ("list", "queue", "audit", "schedules", "unschedule")
+"""Words without a command of their own; the first two say what `status` says."""
 MENU = "Fine-tune this file"
 FORM = "finetune-form"
 SUBCOMMAND, TEXT, WHOLE, SWITCH, NUMBER, ATTACHMENT = 1, 3, 4, 5, 10, 11
 LARGEST = 2**53
-MAX_CHARACTERS = 1150
-"""Of one method's names and sentences: Discord takes 8,000 for the whole command. What has no room goes by `more`."""
+MAX_CHARACTERS = 8000
+"""Of all names and sentences of the command. What has no room goes by `more`."""
 FIRST = ("epochs", "max_steps", "learning_rate", "batch_size", "max_length", "lora", "valid", "beta", "mlm_probability")
 MAX_OPTIONS, MAX_CHOICES = 25, 25
 IN_SERVERS: dict[str, Any] = {"contexts": [0], "integration_types": [0]}
@@ -31,8 +34,10 @@ Option = dict[str, Any]
 
 def payload() -> list[dict[str, Any]]:
     """All commands of the bot, as they are put to Discord."""
-    words = [*(_method(method) for method in NEEDS), *_others()]
-    group = {"name": "finetune", "type": 1, "description": "Fine-tune a language model.", "options": words}
+    group: Option = {"name": "finetune", "type": 1, "description": "Fine-tune a language model."}
+    others = list(_others())
+    room = (MAX_CHARACTERS - size(group) - size(others)) // len(NEEDS)
+    group["options"] = [*(_method(method, room) for method in NEEDS), *others]
     return [{**group, **IN_SERVERS}, {"name": MENU, "type": 3, **IN_SERVERS}]
 
 
@@ -41,9 +46,10 @@ def _subcommand(name: str, sentence: str, *options: Option) -> Option:
 
 
 def _others() -> Iterator[Option]:
+    """The words that are no method. Discord takes 25 of them, so the rare ones are typed after `say`."""
     methods = [{"name": method, "value": method} for method in NEEDS]
     yield _subcommand("status", "How a run stands, or all recent ones.", RUN)
-    yield _subcommand("list", "The recent runs.")
+    yield _subcommand("models", "The models that were made.")
     yield _subcommand("form", "Fill in a form for a run.")
     save = {"name": "save", "type": SWITCH, "description": "Keep the model as far as it is trained."}
     yield _subcommand("cancel", "End a run.", {**RUN, "required": True}, save)
@@ -57,11 +63,22 @@ def _others() -> Iterator[Option]:
     yield _subcommand("logs", "The last lines of a run's log.", {**RUN, "required": True})
     method = {"name": "method", "type": TEXT, "description": "The method.", "choices": methods}
     yield _subcommand("example", "A small table that shows what a method reads.", method)
+    when = {"name": "when", "type": TEXT, "description": "at 02:00, every monday 02:00 Europe/Berlin", "required": True}
+    yield _subcommand("schedule", "Start a run later, or again and again.", {**RUN, "required": True}, when)
+    what = {"name": "what", "type": TEXT, "description": "A run, all, or off."}
+    yield _subcommand("notify", "Hear of a run's end by direct message.", what)
+    data = {"name": "what", "type": TEXT, "description": "A run or a file.", "required": True}
+    yield _subcommand("forget", "Delete data from the server.", data)
+    dataset = {"name": "dataset", "type": TEXT, "description": "As in hf:org/name", "required": True}
+    yield _subcommand("check", "Check a dataset of the Hub.", dataset)
+    typed = {"name": "words", "type": TEXT, "description": "As after /finetune: schedules, audit …", "required": True}
+    yield _subcommand(SAY, "Any other words, as you would type them.", typed)
     word = {"name": "word", "type": TEXT, "description": "A method, a column or a setting."}
     yield _subcommand("help", "What I can do, or what a word means.", word)
 
 
-def _method(method: str) -> Option:
+def _method(method: str, room: int) -> Option:
+    """With as many settings as `room` characters hold."""
     file = {"name": "file", "type": ATTACHMENT, "description": "CSV or JSONL.", "file_types": list(FILES[:6])}
     model = {"name": "model", "type": TEXT, "description": "Base model on the Hub.", "autocomplete": True}
     columns = (
@@ -70,13 +87,14 @@ def _method(method: str) -> Option:
     )
     repo = {"name": "repo", "type": TEXT, "description": "Repo for the model.", "max_length": 96}
     options = [file, model, *columns, repo]
-    left = MAX_CHARACTERS - size([*options, MORE])
+    word = _subcommand(method, f"Plan {method} on {', '.join(NEEDS[method])}.", *options, MORE)
+    left = room - size(word)
     table = sorted(parameters.table_for(method), key=lambda item: item.name not in FIRST)
     for option in map(_parameter, table):
         left -= size(option)
         if left >= 0 and len(options) < MAX_OPTIONS - 1:
             options.append(option)
-    return _subcommand(method, f"Plan {method} on {', '.join(NEEDS[method])}.", *options, MORE)
+    return {**word, "options": [*options, MORE]}
 
 
 def _parameter(item: Parameter) -> Option:
@@ -116,6 +134,8 @@ def words(data: Mapping[str, Any]) -> tuple[str, str]:
     if chosen["name"] in NEEDS:
         pairs = [f"{name}={_typed(value)}" for name, value in given.items()]
         return " ".join(filter(None, (chosen["name"], *pairs, more))), file
+    if chosen["name"] == SAY:
+        return str(given["words"]).strip().removeprefix("/finetune").strip() or "help", ""
     save = "save" if given.pop("save", False) else ""
     return " ".join(filter(None, (chosen["name"], *map(str, given.values()), save, more))), file
 

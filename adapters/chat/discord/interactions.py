@@ -8,6 +8,7 @@ from discord import app_commands
 
 from adapters.chat.discord import commands, messages
 from adapters.chat.discord.places import on_message, open_thread, place_of, remember_root
+from adapters.chat.discord.surfaces import fields
 from adapters.chat.discord.views import shown
 from bot.chat import Command, Denied, Handler, Incoming, Message, Place, Press, Upload
 from bot.redact import redactor
@@ -42,6 +43,8 @@ async def took(chat: "Discord", handler: Handler, interaction: Interaction) -> N
                 await commanded(chat, handler, interaction, data, *commands.words(data))
             case discord.InteractionType.modal_submit if data.get("custom_id") == commands.FORM:
                 await commanded(chat, handler, interaction, data, *commands.filled(data))
+            case discord.InteractionType.modal_submit:
+                await submitted(chat, handler, interaction, data)
             case discord.InteractionType.component:
                 await pressed(chat, handler, interaction, data)
     except Refusal as refusal:
@@ -173,10 +176,23 @@ async def pressed(chat: "Discord", handler: Handler, interaction: Interaction, d
     if action.startswith("use:"):
         await allowed(chat, handler, interaction, *map(int, action.split(":")[1:]))
         return
+    if button := fields.unpacked(action):
+        modal = fields.modal(button, chat.kept.custom_id(fields.SUBMITTED + button.action))
+        await interaction.response.send_modal(modal)
+        modal.stop()
+        return
+    await put_down(chat, handler, interaction, Press(action))
+
+
+async def submitted(chat: "Discord", handler: Handler, interaction: Interaction, data: dict[str, Any]) -> None:
+    """The form behind a button was filled in: that is the press."""
+    action = chat.kept.action(data["custom_id"]).removeprefix(fields.SUBMITTED)
+    await put_down(chat, handler, interaction, fields.press(action, data))
+
+
+async def put_down(chat: "Discord", handler: Handler, interaction: Interaction, press: Press) -> None:
     place = place_of(chat.kept, interaction.channel, interaction.user.id)
-    await stored(
-        handler, Incoming(f"discord/{interaction.id}", place, messages.person(interaction.user), Press(action))
-    )
+    await stored(handler, Incoming(f"discord/{interaction.id}", place, messages.person(interaction.user), press))
     await interaction.response.defer()
 
 

@@ -14,7 +14,8 @@ class DiscordSettings(BaseSettings):
         "ask", description="Files dropped in Discord: ask their uploader first, take them at once (on), or leave them."
     )
     channels: str = Field(
-        "", description="Ids of the Discord channels where drops are noticed, with commas; empty is all."
+        "",
+        description="Ids of the Discord channels where drops are noticed, with commas; empty is those of CHANNELS.",
     )
     api: str = Field("https://discord.com/api/v10", description="Root of Discord's API; another one for a proxy.")
     gateway: str = Field("wss://gateway.discord.gg/", description="Discord's gateway; another one for a proxy.")

@@ -10,6 +10,7 @@ import discord
 from discord import ui
 
 from adapters.chat.discord.escape import block, escaped, width
+from adapters.chat.discord.surfaces.fields import packed
 from bot.chat import Button, File, Message, Table
 
 MAX_TEXT = 4000
@@ -58,7 +59,8 @@ def _item(name: str) -> ui.Item[ui.LayoutView]:
 
 def _button(button: Button, custom_id: Callable[[str], str]) -> ui.Button[ui.LayoutView]:
     style = STYLES.get(button.style, discord.ButtonStyle.secondary)
-    return ui.Button(style=style, label=button.label[:80], custom_id=custom_id(button.action))
+    action = packed(button) if button.form else button.action
+    return ui.Button(style=style, label=button.label[:80], custom_id=custom_id(action))
 
 
 def _file(name: str, content: bytes | Path) -> discord.File:

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from adapters.chat.discord import chat as connection
 from bot.chat import Button, Denied, Gone, Incoming, Message, Place, Press, TryLater
 from tests.adapters.discord.conftest import Make, deny, ignore
 from tests.contract.chat import eventually, listening
@@ -84,6 +85,35 @@ async def test_an_edit_that_discord_puts_off_is_tried_later(world: World, make: 
     with pytest.raises(TryLater) as wait:
         await chat.edit(posted, Message("k", "new"))
     assert wait.value.seconds > 5
+
+
+async def test_old_messages_of_a_channel_are_edited_three_times_in_six_seconds(
+    world: World, make: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    chat, place = make(), Place(str(world.general.id))
+    posted = [await chat.post(place, Message(key, "first")) for key in "abcd"]
+    monkeypatch.setattr(connection, "OLD_S", -3600.0)  # all messages are as if from more than an hour ago
+    monkeypatch.setattr(connection, "OLD_WINDOW_S", 600.0)  # however slow the machine is
+    for number in posted[:3]:
+        await chat.edit(number, Message("k", "second"))
+    with pytest.raises(TryLater) as wait:
+        await chat.edit(posted[3], Message("d", "second"))
+    assert 0 < wait.value.seconds <= 600
+    elsewhere = await chat.post(Place(str(world.team.id)), Message("e", "first"))
+    await chat.edit(elsewhere, Message("e", "second"))
+    assert [plain(message) for message in world.from_bot()] == ["second"] * 3 + ["first", "second"]
+
+
+async def test_one_old_message_is_edited_twice_a_minute_at_most(
+    world: World, make: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    chat = make()
+    posted = await chat.post(Place(str(world.general.id)), Message("k", "first"))
+    monkeypatch.setattr(connection, "OLD_S", -3600.0)
+    monkeypatch.setattr(connection, "OLD_PACE_S", 600.0)
+    await chat.edit(posted, Message("k", "second"))
+    with pytest.raises(TryLater):
+        await chat.edit(posted, Message("k", "third"))
 
 
 async def test_a_rate_limit_is_waited_for(world: World, make: Make) -> None:

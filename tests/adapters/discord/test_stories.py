@@ -79,6 +79,19 @@ async def test_a_dropped_file_is_used_only_when_its_uploader_says_so(
         assert not buttons(await room.sees("ann lets me use facts.csv"))
 
 
+async def test_a_command_in_a_channel_where_the_bot_is_not_to_work_is_refused_in_private(
+    chosen: Settings, world: World, make: Make
+) -> None:
+    here = chosen.model_copy(update={"channels": str(world.team.id), "team_channel": ""})
+    async with house(here, make(), world) as room:
+        await room.asks("status")
+        refused = await room.sees("I do not work in this channel")
+        assert world.can_see(world.ann, refused) and not world.can_see(world.bob, refused)
+        await world.ann.slash(world.team, "finetune help")
+        await room.sees("Drop a CSV or JSONL here")
+        assert await room.inbox(), "in its own channel it works"
+
+
 @pytest.mark.slow
 async def test_a_run_is_cancelled_by_its_button(chosen: Settings, world: World, make: Make) -> None:
     async with house(chosen, make(), world) as room:

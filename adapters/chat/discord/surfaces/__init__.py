@@ -1,0 +1,1 @@
+"""What Discord offers beside messages: the forms behind buttons."""
