@@ -10,11 +10,17 @@ from engine.jobs import Attempt
 
 @dataclass(frozen=True)
 class Slot:
-    """Room for one attempt. Memory in GB of the accelerator, or of the host where there is none."""
+    """Room for one attempt. Memory in GB of the accelerator, or of the host where there is none.
+
+    `executor` names whose it is where there are several. One that `is_any_width` takes a run of any number of
+    devices; else a run takes as many slots as it wants GPUs.
+    """
 
     name: str
     gpus: int
     memory_gb: float
+    executor: str = ""
+    is_any_width: bool = False
 
 
 @dataclass(frozen=True)

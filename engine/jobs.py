@@ -86,6 +86,8 @@ class JobSpec:
     target: Target = Target()
     requester: str = ""
     group: str = ""
+    executor: str = ""
+    """Where it trains, of the executors that the operator allows; empty is the usual one."""
     v: int = 1
 
 

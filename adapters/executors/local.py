@@ -5,6 +5,7 @@ A handle's id is the attempt's folder relative to the folder of all runs, e.g. `
 
 import asyncio
 import contextlib
+import errno
 import json
 import os
 import re
@@ -58,8 +59,11 @@ SECRET = re.compile(r"(TOKEN|SECRET|PASSWORD|KEY)$")
 
 
 class Taken(Exception):
-    """No GPU is free just now, though one was when the attempt was stored: it is submitted again at the next tick."""
+    """The machine has no room just now, though it had when the attempt was stored: it is submitted at the next tick."""
 
+
+SHORT = (errno.EAGAIN, errno.ENOMEM, errno.EMFILE, errno.ENFILE)
+"""What passes by itself: too many processes, too little memory, too many open files."""
 
 LEFT_TO_ANOTHER, BROKEN = 0, -1
 """What stands for the pid of a runner that ended without a record: well, since another one has the attempt, or not."""
@@ -118,6 +122,8 @@ class LocalExecutor:
         try:
             self._runners[handle] = start_runner(self.python, folder, self.grace_s, command, variables)
         except OSError as error:
+            if error.errno in SHORT:
+                raise Taken(f"no process can be started: {error.strerror}") from error
             raise Refusal(f"{self.python} cannot be started on {socket.gethostname()}: {error.strerror}.") from error
 
     async def observe(self, handle: Handle) -> Phase:
@@ -190,21 +196,24 @@ class LocalExecutor:
         alone = ALONE if attempt.kind in ON_EXECUTOR else {}
         ours = {ATTEMPT_VARIABLE: f"{attempt.run}/{attempt.name}", FOLDER_VARIABLE: str(folder)}
         added = self.environments.get(attempt.kind, {})
-        return {**passed, **python_path(), **alone, **added, **self._gpu(attempt.kind), **ours}
+        devices = self._devices(attempt.kind, wanted_gpus(attempt.run_folder))
+        return {**passed, **python_path(), **alone, **added, **devices, **ours}
 
-    def _gpu(self, kind: str) -> dict[str, str]:
-        """A GPU that no attempt uses; none for what runs on our side. Where we know of none, torch may still."""
+    def _devices(self, kind: str, count: int) -> dict[str, str]:
+        """GPUs that no attempt uses; none for what runs on our side. Where we know of none, torch may still."""
         gpus = [slot.name for slot in self.slots() if slot.gpus]
         if kind not in ON_EXECUTOR:
             return {"CUDA_VISIBLE_DEVICES": ""}
         if not any(slot.gpus for slot in self._slots):
             return {}
         marked = [values for _, values in environments() if FOLDER_VARIABLE in values]
-        taken = {values.get("CUDA_VISIBLE_DEVICES", "") for values in marked}
+        taken = {gpu for values in marked for gpu in values.get("CUDA_VISIBLE_DEVICES", "").split(",")}
         free = [gpu for gpu in gpus if gpu not in taken]
-        if not free:
+        if count > len(self._slots):
+            raise Refusal(f"gpus={count} is more than {socket.gethostname()} has: {len(self._slots)}.", "gpus")
+        if len(free) < count:
             raise Taken(f"every GPU of {socket.gethostname()} is in use")
-        return {"CUDA_VISIBLE_DEVICES": free[0]}
+        return {"CUDA_VISIBLE_DEVICES": ",".join(free[:count])}
 
 
 def make(root: Path, python: str, environments: Mapping[str, Mapping[str, str]]) -> LocalExecutor:
@@ -229,6 +238,12 @@ def python_path() -> dict[str, str]:
     """So that another interpreter finds the rooms in a checkout; an installed package is found without."""
     is_installed = CODE.name in ("site-packages", "dist-packages")
     return {} if is_installed else {"PYTHONPATH": str(CODE)}
+
+
+def wanted_gpus(run_folder: Path) -> int:
+    """How many devices the run's spec asks for."""
+    spec = read_json(run_folder / "spec.json") or {}
+    return int((spec.get("parameters") or {}).get("gpus", 1))
 
 
 def read_json(path: Path) -> Record | None:

@@ -34,17 +34,17 @@ class Stage:
         return handle
 
 
-async def until(question: Callable[[], Awaitable[bool]]) -> None:
-    async with asyncio.timeout(PATIENCE_S):
+async def until(question: Callable[[], Awaitable[bool]], patience_s: float = PATIENCE_S) -> None:
+    async with asyncio.timeout(patience_s):
         while not await question():  # noqa: ASYNC110  # a process tells nobody when it is ready
             await asyncio.sleep(0.01)
 
 
-async def ended(executor: Executor, handle: Handle) -> Phase:
+async def ended(executor: Executor, handle: Handle, patience_s: float = PATIENCE_S) -> Phase:
     async def is_over() -> bool:
         return (await executor.observe(handle)).name in ("exited", "lost")
 
-    await until(is_over)
+    await until(is_over, patience_s)
     return await executor.observe(handle)
 
 

@@ -12,10 +12,11 @@ import secrets
 import shlex
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path, PurePosixPath
 
 from adapters.executors.carry import Carried, is_location
-from adapters.executors.local import ALONE, ON_EXECUTOR, copy_all, read_from, read_json
+from adapters.executors.local import ALONE, ON_EXECUTOR, copy_all, read_from, read_json, wanted_gpus
 from adapters.executors.pulse import Pulse
 from adapters.executors.ray.jobs import OVER, Jobs, Unreachable
 from adapters.executors.ray.settings import RaySettings
@@ -60,7 +61,8 @@ class RayExecutor:
 
     def slots(self) -> list[Slot]:
         gpus = min(1, self.settings.node_gpus)
-        return [Slot(f"{self.name}-{number}", gpus, self.settings.slot_gb) for number in range(self.settings.slots)]
+        slot = Slot(self.name, gpus, self.settings.slot_gb, is_any_width=True)
+        return [replace(slot, name=f"{self.name}-{number}") for number in range(self.settings.slots)]
 
     def handle_for(self, attempt: Attempt) -> Handle:
         return Handle(self.name, f"{attempt.run}/attempts/{attempt.name}")
@@ -254,14 +256,6 @@ def bring_model(run: RunFolder) -> None:
         shutil.copytree(run.model.resolve(), half)
         run.model.unlink()
         half.rename(run.model)
-
-
-def wanted_gpus(run_folder: Path) -> int:
-    """How many devices the run's spec asks for."""
-    spec = run_folder / "spec.json"
-    if not spec.exists():
-        return 1
-    return int((json.loads(spec.read_bytes()).get("parameters") or {}).get("gpus", 1))
 
 
 def in_words(gpus: int, settings: RaySettings) -> str:

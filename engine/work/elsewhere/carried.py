@@ -1,8 +1,8 @@
 """An attempt on a node that reaches the run's folder only as a location (S3, a mounted bucket): the node's side.
 
-`python -m engine.work.elsewhere.carried URL ATTEMPT GRACE_S -- argv …`: fetch the run's folder, run the runner in a copy of it,
-and carry what it writes to the location as it comes: the events, the heartbeat and whole checkpoints at once, the
-output and then `exit.json` at the end. ATTEMPT is `<run>/attempts/<kind>-<n>`; argv gets the kind and the folder.
+`python -m engine.work.elsewhere.carried URL ATTEMPT GRACE_S -- argv …`: fetch the run's folder, run the runner in a
+copy of it, and carry what it writes to the location as it comes: the events, the heartbeat and whole checkpoints at
+once, the output and then `exit.json` at the end. ATTEMPT is `<run>/attempts/<kind>-<n>`; argv gets kind and folder.
 """
 
 import contextlib

@@ -12,6 +12,7 @@ from transformers import TrainerCallback
 
 from engine import fault
 from engine.plan import estimate
+from engine.work.elsewhere import ranks
 from engine.work.speed import choices
 from engine.work.training.checkpoints import mark_complete
 from engine.work.training.hints import Curves, hints
@@ -28,7 +29,7 @@ def arguments(task: Task, rows: int) -> dict[str, Any]:
     """What every trainer's config gets. No token, no report to anybody; the first figure that is none must be seen."""
     made = chosen(task, rows)
     choices.tell(made)
-    batch, accumulation = choices.batch_and_accumulation(made, task.settings)
+    batch, accumulation = ranks.shared(*choices.batch_and_accumulation(made, task.settings), ranks.world())
     is_gpu = has_gpu()
     steps = planned_steps(task, rows)
     save_steps = task.whole("save_steps") or max(50, math.ceil(steps / 5))
@@ -60,6 +61,7 @@ def arguments(task: Task, rows: int) -> dict[str, Any]:
         "report_to": "none",
         "push_to_hub": False,
         "disable_tqdm": True,
+        **(ranks.arguments(is_gpu) if ranks.world() > 1 else {}),
     }
 
 
@@ -127,7 +129,7 @@ class Watch(TrainerCallback):  # type: ignore[misc]  # transformers has no types
         if state.global_step >= state.max_steps:
             control.should_save = False  # what comes next is the output itself
             return
-        self.stop = asked_to_stop(self.task.attempt.folder)
+        self.stop = ranks.agreed(asked_to_stop(self.task.attempt.folder))
         if self.stop:
             control.should_training_stop = True
             control.should_save = self.stop == "save"
@@ -156,8 +158,10 @@ class Watch(TrainerCallback):  # type: ignore[misc]  # transformers has no types
         )
 
     def on_save(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+        ranks.wait_for_all()  # each rank writes a part of a checkpoint
         fault.point("train.unmarked")
-        mark_complete(Path(args.output_dir) / f"checkpoint-{state.global_step}")
+        if not ranks.rank():
+            mark_complete(Path(args.output_dir) / f"checkpoint-{state.global_step}")
         self.task.report("checkpoint", step=state.global_step)
         if not self.stop:
             self.measure(state.global_step)
@@ -210,4 +214,4 @@ def speed(recent: deque[tuple[float, int]]) -> tuple[float, float]:
     """Seconds a step and tokens a second, over the steps that are in `recent`."""
     (start, first), (end, last) = recent[0], recent[-1]
     took = max(end - start, 1e-9)
-    return took / max(1, len(recent) - 1), (last - first) / took
+    return took / max(1, len(recent) - 1), ranks.world() * (last - first) / took
