@@ -102,7 +102,7 @@ class File:
 
 @dataclass(frozen=True)
 class Chart:
-    """A line of points, each with its label. Where a platform draws no charts, the message's file `picture` shows it."""
+    """A line of points, each with its label. Where a platform draws none, the message's file `picture` shows it."""
 
     title: str
     points: tuple[tuple[str, float], ...]

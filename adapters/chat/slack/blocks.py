@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from adapters.chat.slack.surfaces.fields import packed
-from bot.chat import Button, Message, Person, Table
+from bot.chat import Button, Chart, Message, Person, Table
 
 Block = dict[str, Any]
 MAX_BLOCKS = 50
@@ -15,12 +15,14 @@ MAX_TEXT = 3000
 MAX_FALLBACK = 3900
 MAX_ROWS, MAX_COLUMNS, MAX_CELL, MAX_TABLE = 100, 20, 300, 9000
 MAX_BUTTONS, MAX_LABEL, MAX_VALUE = 25, 75, 2000
+MAX_POINTS, MAX_POINT_LABEL, MAX_CHART_TITLE = 20, 20, 50
 CONTROL = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
 PIECES = re.compile(r"(`[^`\n]+`|https?://[^\s<>|`]+)")
 
 
-def blocks(message: Message, has_table: bool = True) -> list[Block]:
-    """The message's blocks; without `has_table`, for workspaces that refuse the table block, as fixed-width text."""
+def blocks(message: Message, has_table: bool = True, has_chart: bool = False) -> list[Block]:
+    """The message's blocks; without `has_table`, for workspaces that refuse the table block, as fixed-width text;
+    with `has_chart` a chart too, which not all workspaces take yet."""
     parts: list[Block] = []
     if message.title:
         parts.append({"type": "header", "text": plain(message.title, MAX_HEADER)})
@@ -28,6 +30,8 @@ def blocks(message: Message, has_table: bool = True) -> list[Block]:
         parts.append({"type": "rich_text", "elements": [*_said(message), *_facts(message.fields)]})
     if message.table and message.table.columns:
         parts += _table(message.table) if has_table else _drawn(message.table)
+    if message.chart and has_chart:
+        parts.append(_chart(message.chart))
     if message.code:
         parts.append(_code(message.code))
     if message.buttons:
@@ -136,6 +140,20 @@ def _drawn(table: Table) -> list[Block]:
     widths = [min(40, max(len(row[n]) for row in rows if n < len(row))) for n in range(len(rows[0]))]
     lines = ("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=False)) for row in rows)
     return [*_heading(_left_out(table, rows)), _code("\n".join(line.rstrip() for line in lines))]
+
+
+def _chart(chart: Chart) -> Block:
+    """At most twenty points, the first and the last among them."""
+    last, most = len(chart.points) - 1, min(len(chart.points), MAX_POINTS)
+    picked = [chart.points[round(n * last / max(1, most - 1))] for n in range(most)]
+    points = {cut(clean(label), MAX_POINT_LABEL): value for label, value in picked}
+    data = [{"label": label, "value": value} for label, value in points.items()]
+    drawn = {
+        "type": "line",
+        "series": [{"name": cut(clean(chart.title), MAX_POINT_LABEL), "data": data}],
+        "axis_config": {"categories": list(points)},
+    }
+    return {"type": "data_visualization", "title": cut(clean(chart.title), MAX_CHART_TITLE), "chart": drawn}
 
 
 def _code(text: str) -> Block:

@@ -1,7 +1,9 @@
 """Slack as a chat platform: the port."""
 
+import asyncio
 import hashlib
 from collections import OrderedDict
+from collections.abc import Coroutine
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +22,8 @@ from bot.chat import Gone, Handler, Lapsed, Message, MessageId, Person, Place, U
 EVENT = "threadtune_message"
 LOOK_BACK_S = 600.0
 KEPT_KEYS = 10_000
+PLAINER = ("invalid_blocks", "invalid_blocks_format", "msg_blocks_too_long", "invalid_arguments")
+"""What Slack says to blocks that it does not take."""
 
 
 class SlackChat:
@@ -40,6 +44,9 @@ class SlackChat:
         self.ids: OrderedDict[str, MessageId] = OrderedDict()
         self.uncertain: set[str] = set()
         self.attached: set[tuple[str, str]] = set()
+        self.takes_charts = True
+        self.charted: set[str] = set()
+        """The keys of the messages that Slack took with their chart, which then need no picture."""
 
     async def listen(self, handler: Handler, since: str) -> None:
         """Raises Refusal where Slack does not take a token at all, Lapsed where it no longer does."""
@@ -52,11 +59,23 @@ class SlackChat:
 
         try:
             async with serving(self.settings, self.api, me, receiver.answer, missed):
-                await missed()
-                await self.api.is_broken.wait()
+                await self._until_broken(missed())
         finally:
             await self.api.settled()
         raise Lapsed(f"Slack no longer takes SLACK_BOT_TOKEN ({self.api.broken}).", "SLACK_BOT_TOKEN")
+
+    async def _until_broken(self, reading: Coroutine[Any, Any, None]) -> None:
+        """Until Slack no longer takes the token, be it while the history is still being read."""
+        read, broken = asyncio.ensure_future(reading), asyncio.ensure_future(self.api.is_broken.wait())
+        try:
+            await asyncio.wait({read, broken}, return_when=asyncio.FIRST_COMPLETED)
+            if not broken.done():
+                read.result()
+            await broken
+        finally:
+            read.cancel()
+            broken.cancel()
+            await asyncio.gather(read, broken, return_exceptions=True)
 
     def cursor(self) -> str:
         return self.stands.text()
@@ -134,17 +153,25 @@ class SlackChat:
         if method != "chat.postMessage":
             plain = {"link_names": False}
         common = {**arguments, **plain, "text": blocks.fallback(message), "parse": "none"}
-        try:
-            return await self.api.call(method, blocks=blocks.blocks(message), **common)
-        except Refused as refused:
-            if refused.error not in (
-                "invalid_blocks",
-                "invalid_blocks_format",
-                "msg_blocks_too_long",
-                "invalid_arguments",
-            ):
-                raise
+        has_chart = message.chart is not None and self.takes_charts
+        answer = await self._tried(method, blocks.blocks(message, has_chart=True), common) if has_chart else None
+        if answer:
+            self.charted.add(message.key)
+            return answer
+        answer = await self._tried(method, blocks.blocks(message), common)
+        if answer:
+            self.takes_charts = self.takes_charts and not has_chart
+            return answer
         return await self.api.call(method, blocks=blocks.blocks(message, has_table=False), **common)
+
+    async def _tried(self, method: str, these: list[blocks.Block], common: dict[str, Any]) -> dict[str, Any] | None:
+        """Slack's answer, or None where it does not take the blocks."""
+        try:
+            return await self.api.call(method, blocks=these, **common)
+        except Refused as refused:
+            if refused.error not in PLAINER:
+                raise
+            return None
 
     async def edit(self, posted: MessageId, message: Message) -> None:
         if posted.startswith(MARK):
@@ -169,7 +196,8 @@ class SlackChat:
 
     async def _attach(self, posted: MessageId, target: Where, message: Message) -> None:
         """Each file of a message once, in the message's thread."""
-        missing = [file for file in message.files if (posted, file.name) not in self.attached]
+        drawn = message.chart.picture if message.chart and message.key in self.charted else ""
+        missing = [f for f in message.files if (posted, f.name) not in self.attached and f.name != drawn]
         if not missing:
             return
         ts = posted.partition("/")[2]

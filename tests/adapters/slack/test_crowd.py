@@ -1,6 +1,7 @@
 """Twenty runs at once in one workspace, by a clock that runs thirty times as fast: Slack never has to say 429."""
 
 import asyncio
+import math
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -52,7 +53,7 @@ async def test_twenty_runs_at_once_never_meet_a_429(tmp_path: Path, there: Twin,
     edits = dict(there.at.edits)
     await _at(database, runs, replace(runs[0], status=Status.succeeded, started_at=began, ended_at=quick()))
     async with asyncio.timeout(120):
-        while len(_finals(hands)) < RUNS or await database.read(store.unsent, float("inf")):
+        while len(_finals(hands)) < RUNS or bool(await database.read(store.unsent, math.inf)):
             await _tick(context, outbox)
     database.close()
     assert there.at.refused == []

@@ -8,6 +8,7 @@ from adapters.chat.slack.blocks import blocks, fallback
 from adapters.chat.slack.pace import Pace
 from bot.chat import (
     Button,
+    Chart,
     Denied,
     File,
     Gone,
@@ -70,6 +71,21 @@ async def test_where_slack_refuses_the_table_the_message_stands_in_plainer_block
     there.at.faults["chat.postMessage"].append("invalid_blocks")
     await lines.chat(there).post(PLACE, Message("k", "x", table=Table(("Line",), (("12",),))))
     assert "12" in limits.texts(there.at.messages["C1"][0]["blocks"])
+
+
+@pytest.mark.parametrize("has_charts", [True, False])
+async def test_a_chart_is_drawn_by_slack_or_shown_as_a_picture(there: Twin, tmp_path: Path, has_charts: bool) -> None:
+    there.at.has_charts = has_charts
+    (tmp_path / "a.png").write_bytes(b"png")
+    chart = Chart("Loss by step", tuple((str(n), 1 / (n + 1)) for n in range(60)), "loss.png")
+    chat = lines.chat(there)
+    for key in ("a", "b"):
+        await chat.post(PLACE, Message(key, "done", files=(File("loss.png", tmp_path / "a.png"),), chart=chart))
+    drawn = [b for said in there.at.messages["C1"] for b in said.get("blocks", ()) if b["type"] == "data_visualization"]
+    shared = [file["name"] for said in there.at.messages["C1"] for file in said.get("files", ())]
+    assert (len(drawn), shared) == ((2, []) if has_charts else (0, ["loss.png", "loss.png"]))
+    tried = [method for method, _ in there.at.calls].count("chat.postMessage")
+    assert tried == (2 if has_charts else 3), "a workspace that takes no charts is not asked again and again"
 
 
 async def test_a_post_whose_answer_was_lost_is_found_again(there: Twin) -> None:

@@ -13,6 +13,7 @@ from tests.e2e.house import hub
 from tests.twins.slack import limits
 from tests.twins.slack.hands import Hands
 from tests.twins.slack.server import Twin
+from tests.twins.slack.workspace import Payload
 
 pytestmark = pytest.mark.slow
 
@@ -28,6 +29,7 @@ async def test_a_dropped_file_becomes_a_model_with_one_ping_and_a_card(
     tmp_path: Path, there: Twin, hands: Hands, line: str, endpoint: tuple[str, str]
 ) -> None:
     """A file with mistakes, mended by a button, planned, started by two people at once while the bot is restarted."""
+    there.at.has_charts = line == "socket"
     settings = chosen(tmp_path, endpoint)
     broken = FACTS.replace(b"text\n", b"Text \n") + FACTS.splitlines(keepends=True)[1]
     async with bot(settings, there, line):
@@ -49,7 +51,10 @@ async def test_a_dropped_file_becomes_a_model_with_one_ping_and_a_card(
         assert any(label.startswith("Try") for label in final.buttons)
         card = await sees(hands, lambda shown: shown.channel == "C2")
         assert "Run 1 succeeded" in card.all
-        await sees(hands, lambda shown: "run-1-loss.png" in shown.files)
+        if there.at.has_charts:
+            assert "data_visualization" in [block["type"] for block in there.at.message("C1", final.ts)["blocks"]]
+        else:
+            await sees(hands, lambda shown: "run-1-loss.png" in shown.files)
         living = await sees(hands, lambda shown: shown.title == "Run 1 · succeeded")
         assert len([shown for shown in hands.sees("U1") if shown.title.startswith("Run 1 ·")]) == 1
         assert there.at.edits[living.ts] >= 1
@@ -64,7 +69,7 @@ async def test_the_form_becomes_a_run_whose_living_message_a_restart_mends_and_a
     file = there.at.keep("facts.csv", FACTS, "U1")
     async with bot(settings, there, "socket"):
         hands.slash("U1", "C1", "sft")
-        values = {
+        values: dict[str, Payload] = {
             "upload": {"files": [{"id": file.facts["id"]}]},
             "max_length": {"value": "64"},
             "options": {"value": "max_steps=5000 valid=off"},

@@ -7,7 +7,7 @@ from typing import Any
 from tests.twins.slack.workspace import SlackError
 
 Block = dict[str, Any]
-MESSAGE = {"header", "section", "rich_text", "table", "actions", "context", "divider", "image"}
+MESSAGE = {"header", "section", "rich_text", "table", "actions", "context", "divider", "image", "data_visualization"}
 FORM = {"header", "section", "rich_text", "input", "actions", "context", "divider"}
 ELEMENTS = {"button", "static_select", "external_select", "plain_text_input", "file_input"}
 PINGS = re.compile(
@@ -98,9 +98,19 @@ def _input(block: Block) -> None:
     _element(block["element"])
 
 
+def _chart(block: Block) -> None:
+    _need(0 < len(block["title"]) <= 50, "bad title")
+    series, axis = block["chart"]["series"], block["chart"]["axis_config"]["categories"]
+    _need(block["chart"]["type"] == "line" and 0 < len(series) <= 12, "bad chart")
+    _need(0 < len(axis) <= 20 and len(axis) == len(set(axis)), "bad categories")
+    for one in series:
+        _need([point["label"] for point in one["data"]] == axis, "points do not fit the categories")
+        _need(all(0 < len(point["label"]) <= 20 for point in one["data"]), "bad label")
+
+
 _CHECKS = {
     "header": _header, "section": _section, "rich_text": _rich_text, "table": _table, "actions": _actions,
-    "input": _input,
+    "input": _input, "data_visualization": _chart,
 }  # fmt: skip
 
 

@@ -32,6 +32,8 @@ def _content(at: Workspace, form: Form) -> Payload:
     if not text and not blocks:
         raise SlackError("no_text")
     check(blocks)
+    if not at.has_charts and any(block["type"] == "data_visualization" for block in blocks):
+        raise SlackError("invalid_blocks")
     for who in pings(text, blocks):
         at.pings[who] += 1
     return {"text": text[:40_000], "blocks": blocks}

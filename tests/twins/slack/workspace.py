@@ -71,6 +71,8 @@ class Workspace:
     edits: Counter[str] = field(default_factory=Counter)
     faults: dict[str, list[str]] = field(default_factory=lambda: defaultdict(list))
     """By method, how its next calls go wrong: `lost` (done, but no answer comes), `429`, `500`, or an error's name."""
+    has_charts: bool = True
+    """Whether the workspace takes the block for charts."""
     stamped: float = 0.0
     counted: int = 0
 
