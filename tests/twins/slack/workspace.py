@@ -118,7 +118,8 @@ class Workspace:
 
     def add(self, channel: str, message: Payload) -> Payload:
         """A message with its timestamp, and its thread's root counted up."""
-        said: Payload = {"type": "message", "ts": self.stamp(), "team": TEAM, **message}
+        team = {} if message.get("subtype") == "file_share" else {"team": TEAM}
+        said: Payload = {"type": "message", "ts": self.stamp(), **team, **message}
         thread = said.get("thread_ts")
         root = next((m for m in self.messages[channel] if m["ts"] == thread), None)
         if root:
