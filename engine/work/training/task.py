@@ -72,7 +72,7 @@ SMALLER: Final = (
 
 
 class Failure(Exception):
-    """`code` is nan, memory, data, model, hub or crash; `reason` says what happened and what to try."""
+    """`code` is nan, memory, disk, data, model, hub or crash; `reason` says what happened and what to try."""
 
     def __init__(self, code: str, reason: str) -> None:
         super().__init__(reason)
@@ -88,7 +88,7 @@ def explain(error: BaseException) -> Failure:
     if is_out_of_memory(error):
         return Failure("memory", f"The memory was not enough for this batch. {SMALLER}")
     if any(sign in text.lower() for sign in DISK_SIGNS):
-        return Failure("crash", "The disk is full: free some space, then start the run again.")
+        return Failure("disk", "The disk is full: free some space, then start the run again.")
     first = FOLDERS.sub("", text.splitlines()[0]) if text else type(error).__name__
     return Failure("crash", f"The training broke with {type(error).__name__}: {first[:300]}. The log has the rest.")
 
