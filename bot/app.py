@@ -3,7 +3,6 @@
 import asyncio
 import contextlib
 import importlib
-import time
 from collections.abc import AsyncIterator, Coroutine
 from dataclasses import replace
 from functools import partial
@@ -21,7 +20,7 @@ from bot.redact import redactor, secrets_of
 from bot.settings import Settings
 from bot.talk.answer import answer
 from bot.talk.context import Context
-from bot.talk.runs import ask, progress, schedules
+from bot.talk.runs import ask, progress, revoked, schedules
 from bot.team import notices
 from bot.web import Health, serve_web
 from engine import fault
@@ -30,11 +29,12 @@ from engine.executor import Executor
 from engine.lease import Lost, lease_for
 from engine.refusal import Refusal
 from engine.work import keeping
+from engine.work.elsewhere.places import Places
 from engine.work.placing import place_sources
 from engine.work.scheduler import Scheduler
 
 log = structlog.get_logger()
-OUTBOX_S = 0.3
+OUTBOX_S = 0.1
 PROGRESS_S = 1.0
 CURSOR_S = 5.0
 TIDY_S = 5.0
@@ -65,7 +65,7 @@ class App:
         self.database = Database(settings.database)
         self.lease = lease_for(settings.database)
         self.database.fence = self.lease.fence
-        self.context = Context(settings, self.database, chat)
+        self.context = Context(settings, self.database, chat, slots=executor.slots)
         self.outbox = Outbox(self.database, chat)
         link = place_sources(settings.uploads)
         keep_s, each = settings.keep_days * 86400.0, settings.max_running
@@ -134,6 +134,10 @@ class App:
         await progress.release_leftovers(self.context)
 
     async def _sweep(self) -> None:
+        await revoked.tick(self.context)
+        await self._look_after_machine()
+
+    async def _look_after_machine(self) -> None:
         """Processes that nobody owns, and a disk that is nearly full."""
         settings, scheduler = self.settings, self.scheduler
         self.health.shortage = keeping.shortage(settings.data, settings.min_free_gb)
@@ -212,8 +216,8 @@ class App:
 
     async def _watch_ticks(self) -> None:
         """A scheduler that stopped does nothing and says nothing: whoever supervises this process starts it anew."""
-        started = time.time()
-        while time.time() - max(started, self.scheduler.ticked_at) < STALLED_S:  # noqa: ASYNC110  # it is too late to ask
+        started = self.scheduler.now()
+        while self.scheduler.now() - max(started, self.scheduler.ticked_at) < STALLED_S:  # noqa: ASYNC110  # it is too late to ask
             await asyncio.sleep(CURSOR_S)
         raise RuntimeError("the scheduler has stopped ticking")
 
@@ -237,5 +241,8 @@ def make(settings: Settings, chat: Chat | None = None) -> App:
     environments = {kind: settings.hub_environment() for kind in ("fetch", "push")}
     local = load("executors", "local")
     our_side = local.make(settings.runs, settings.python, environments)
-    executor = load("executors", settings.executor).make(settings.runs, settings.python, environments)
+    made = {
+        name: load("executors", name).make(settings.runs, settings.python, environments) for name in settings.executors
+    }
+    executor = Places(made) if len(made) > 1 else made[settings.executors[0]]
     return App(settings, chat or load("chat", settings.chat).make(settings.data), executor, our_side)

@@ -7,6 +7,7 @@ import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
+from weakref import WeakKeyDictionary
 
 import structlog
 
@@ -14,6 +15,11 @@ from engine.refusal import Refusal
 
 log = structlog.get_logger()
 KEPT = ("PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "VIRTUAL_ENV")
+
+
+MOST_AT_ONCE = max(2, os.cpu_count() or 1)
+"""Children at work; the others wait their turn, so that many files at once take no more memory than a few."""
+turns: WeakKeyDictionary[asyncio.AbstractEventLoop, asyncio.Semaphore] = WeakKeyDictionary()
 
 
 @dataclass(frozen=True)
@@ -30,15 +36,21 @@ async def ask(
 ) -> Answer:
     """Run `python -m engine …words --json` and return its answer.
 
-    The child gets only what `environment` adds to a few harmless variables, and no standard input.
+    The child waits until few enough others are at work, and then has `timeout_s`. It gets only what `environment`
+    adds to a few harmless variables, and no standard input.
     Raises Refusal when the answer is one, or when none came in time.
     """
+    async with turns.setdefault(asyncio.get_running_loop(), asyncio.Semaphore(MOST_AT_ONCE)):
+        return await _ask(words, timeout_s, environment or {}, if_slow)
+
+
+async def _ask(words: tuple[str, ...], timeout_s: float, environment: Mapping[str, str], if_slow: str) -> Answer:
     child = await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", "engine", *words, "--json"),
         stdin=asyncio.subprocess.DEVNULL,
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,
-        env={name: os.environ[name] for name in KEPT if name in os.environ} | dict(environment or {}),
+        env={name: os.environ[name] for name in KEPT if name in os.environ} | dict(environment),
     )
     try:
         out, err = await asyncio.wait_for(child.communicate(), timeout_s)

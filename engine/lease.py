@@ -11,6 +11,7 @@ import fcntl
 import json
 import os
 import socket
+import sqlite3
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import IO
@@ -18,7 +19,7 @@ from typing import IO
 import sqlalchemy as sa
 import structlog
 from sqlalchemy import Connection, Engine
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import DatabaseError, DBAPIError
 
 from engine.database import make_engine
 from engine.refusal import Refusal
@@ -51,6 +52,7 @@ class SqliteLease:
     """A lock on a file beside the database, which ends with the process however that ends."""
 
     def __init__(self, url: str) -> None:
+        self.url = url
         database = sa.make_url(url).database
         self.path = Path(f"{database}.lock") if database and database != ":memory:" else None
 
@@ -64,11 +66,35 @@ class SqliteLease:
             if self.path:
                 self.path.parent.mkdir(parents=True, exist_ok=True)
                 lock(stack.enter_context(self.path.open("a+")), self.path)
-            await asyncio.to_thread(migrate)
+            try:
+                await asyncio.to_thread(migrate)
+                await asyncio.to_thread(look_through, self.url)
+            except DatabaseError as error:
+                raise Refusal(damaged(self.url, str(error.orig))) from error
             yield
 
     async def keep(self) -> None:
         await asyncio.Event().wait()
+
+
+def look_through(url: str) -> None:
+    """Raises DatabaseError where a page is damaged. It reads the whole file, about a second for a gigabyte."""
+    engine = make_engine(url)
+    try:
+        with engine.begin() as db:
+            found = db.execute(sa.text("PRAGMA quick_check(1)")).scalar()
+            if found != "ok":
+                raise DatabaseError("PRAGMA quick_check", None, sqlite3.DatabaseError(found))
+    finally:
+        engine.dispose()
+
+
+def damaged(url: str, why: str) -> str:
+    return (
+        f"The database {sa.make_url(url).database} cannot be used: {why}. Nothing was changed. "
+        "If it is read-only or the disk is full, mend that; if it is damaged, put your last backup in its place: "
+        "docs/reliability.md says how."
+    )
 
 
 def lock(file: IO[str], path: Path) -> None:

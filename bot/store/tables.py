@@ -89,6 +89,9 @@ outbox = sa.Table(
     Column("due_at", sa.Float, nullable=False),
     Column("gone", Text),
 )
+UNSENT = sa.text("sent_version < version AND gone IS NULL")
+"""Of very many letters nearly all are sent: the few others are found by an index of their own."""
+sa.Index("outbox_unsent", outbox.c.seq, sqlite_where=UNSENT, postgresql_where=UNSENT)
 
 
 def to_text(value: Any) -> str:

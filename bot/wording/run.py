@@ -219,6 +219,11 @@ def cancelling(key: str, run: Run) -> Message:
     return Message(key, f"{name(run)}: {words}")
 
 
+def revoked(run: Run, person: Person, why: str) -> Message:
+    text = f"It is cancelled: {person.name} may no longer start runs. {why}"
+    return Message(f"run/{run.id}/revoked", text, title=name(run))
+
+
 def queued_again(key: str, run: Run) -> Message:
     words = "goes on from the last checkpoint of" if run.resumes else "repeats"
     what = "pushes the model of" if run.done == "train" else words

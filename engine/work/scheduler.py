@@ -70,6 +70,7 @@ class Scheduler:
         self.most_each = most_each
         self.ticked_at = 0.0
         self.is_held = False
+        self._began_at, self._began_monotonic = time.time(), time.monotonic()
         self.asks = Asks(database, executor, root)
         self._ticking = asyncio.Lock()
         self._submitted: set[Handle] = set()
@@ -94,8 +95,12 @@ class Scheduler:
         """End the ticks; what runs goes on without us."""
         self._clock.shutdown(wait=False)
 
+    def now(self) -> float:
+        """Seconds since 1970, by the clock as it was when we began: putting it on or back later ends no run."""
+        return self._began_at + time.monotonic() - self._began_monotonic
+
     async def _tick_now(self) -> None:
-        await self.tick(time.time())
+        await self.tick(self.now())
 
     async def tick(self, now: float) -> None:
         """Bring every open run a step further; returns at once while another tick is at work."""

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import sqlalchemy as sa
 from sqlalchemy import Connection, text
 
 from engine.database import Database
@@ -81,3 +82,37 @@ async def test_sqlite_is_set_up_to_be_safe(database: Database) -> None:
         return [db.execute(text(f"PRAGMA {name}")).scalar() for name in ("journal_mode", "foreign_keys", "synchronous")]
 
     assert await database.read(pragmas) == ["wal", 1, 2]
+
+
+async def test_steps_that_wait_together_are_each_done_whole_or_not_at_all(any_url: str) -> None:
+    """One of many fails: nothing of it stays, and everything of the others."""
+    database = Database(any_url)
+    await database.write(lambda db: db.execute(sa.text("CREATE TABLE rows_ (n INTEGER PRIMARY KEY)")))
+    fences: list[int] = []
+    database.fence = lambda _: fences.append(1)
+
+    def add(db: sa.Connection, number: int) -> int:
+        db.execute(sa.text("INSERT INTO rows_ VALUES (:n)"), {"n": number})
+        if number % 7 == 3:
+            raise ValueError(number)
+        return number
+
+    outcomes = await asyncio.gather(*(database.write(add, number) for number in range(100)), return_exceptions=True)
+    kept = await database.read(lambda db: db.execute(sa.text("SELECT n FROM rows_ ORDER BY n")).scalars().all())
+    assert list(kept) == [number for number in range(100) if number % 7 != 3] == [n for n in outcomes if n in kept]
+    assert sum(isinstance(outcome, ValueError) for outcome in outcomes) == 14
+    assert len(fences) < 101
+    database.close()
+
+
+async def test_a_step_that_breaks_a_rule_of_the_table_harms_no_other(any_url: str) -> None:
+    database = Database(any_url)
+    await database.write(lambda db: db.execute(sa.text("CREATE TABLE rows_ (n INTEGER PRIMARY KEY)")))
+
+    def add(db: sa.Connection) -> None:
+        db.execute(sa.text("INSERT INTO rows_ VALUES (1)"))
+
+    outcomes = await asyncio.gather(*(database.write(add) for _ in range(20)), return_exceptions=True)
+    assert sum(outcome is None for outcome in outcomes) == 1
+    assert sum(isinstance(outcome, sa.exc.IntegrityError) for outcome in outcomes) == 19
+    database.close()

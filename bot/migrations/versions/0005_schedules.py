@@ -1,4 +1,4 @@
-"""When runs are to start, and each time that came."""
+"""When runs are to start, and each time that came; an index of the letters that are not sent yet."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -7,7 +7,11 @@ revision = "0005"
 down_revision = "0004"
 
 
+UNSENT = sa.text("sent_version < version AND gone IS NULL")
+
+
 def upgrade() -> None:
+    op.create_index("outbox_unsent", "outbox", ["seq"], sqlite_where=UNSENT, postgresql_where=UNSENT)
     op.create_table(
         "schedules",
         sa.Column("id", sa.Integer, primary_key=True),
@@ -30,5 +34,6 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
+    op.drop_index("outbox_unsent", "outbox")
     op.drop_table("fires")
     op.drop_table("schedules")
