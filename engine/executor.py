@@ -21,6 +21,8 @@ class Slot:
     memory_gb: float
     executor: str = ""
     is_any_width: bool = False
+    usd_an_hour: float = 0.0
+    """What it costs while a run uses it; 0 where it is ours."""
 
 
 @dataclass(frozen=True)

@@ -9,6 +9,7 @@ from bot.chat import Chat, Message, Place
 from bot.settings import Settings
 from bot.wording.run import for_readers_elsewhere
 from engine.database import Database
+from engine.executor import Slot
 from engine.jobs import Run
 
 
@@ -18,6 +19,8 @@ class Context:
     database: Database
     chat: Chat
     clock: Callable[[], float] = time.time
+    slots: Callable[[], list[Slot]] = list
+    """What room there is to train, on which executors, and at what price."""
     known: dict[str, float] = field(default_factory=dict)
     """Namespaces of the Hub that we may push to, each with the time at which the Hub said so."""
 

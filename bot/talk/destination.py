@@ -1,5 +1,6 @@
 """Where the model of a run will go, made sure of before anything is trained."""
 
+import math
 from datetime import UTC, datetime
 
 from bot import children
@@ -11,6 +12,8 @@ from engine.jobs import Target
 from engine.refusal import Refusal
 
 RIGHTS_S = 20.0
+START_MINUTES = 3
+"""Minutes that are paid for before and after the training: the image, the rows, the model."""
 KNOWN_S = 600.0
 """How long an answer of the Hub about our token is believed."""
 
@@ -27,6 +30,25 @@ def target(context: Context, request: Plan, file: str) -> Target:
         return Target(named(settings, request.repo), settings.hf_private, True, request.push == "pr")
     day = datetime.fromtimestamp(context.clock(), UTC).date()
     return Target(names.repo_name(settings.namespaces[0], file, request.method, day), settings.hf_private)
+
+
+def executor(context: Context, request: Plan) -> str:
+    """Where it will train; empty is the usual executor. Raises Refusal for one that the operator does not allow."""
+    allowed = context.settings.executors
+    if request.where and request.where not in allowed:
+        raise Refusal(f"on={request.where} cannot be: runs train on {' or '.join(allowed)} here.", "on")
+    return request.where
+
+
+def price(context: Context, request: Plan, seconds: float) -> str:
+    """What the run will cost where it trains, as a sentence; empty where nobody asks for money."""
+    where = request.where or context.settings.executors[0]
+    slots = [slot for slot in context.slots() if slot.executor in ("", where)]
+    if not slots or not slots[0].usd_an_hour:
+        return ""
+    cost = math.ceil(seconds / 60 + START_MINUTES) / 60 * slots[0].usd_an_hour
+    where_ = f"{where} ({slots[0].name}, {slots[0].usd_an_hour:.2f} USD an hour)"
+    return f"It trains on {where_} and costs about {max(cost, 0.01):.2f} USD."
 
 
 def named(settings: Settings, word: str) -> str:
