@@ -1,6 +1,7 @@
 """The buttons under a run that failed: a press starts the mended run, once however many people press."""
 
 import engine.store
+from bot import store
 from bot.chat import Incoming
 from bot.talk.context import Context
 from bot.talk.runs import repeats, shown
@@ -14,6 +15,8 @@ async def mend(context: Context, incoming: Incoming, run_id: str, name: str) -> 
     run = await shown.find(context, incoming, run_id)
     if run is None:
         return
+    if await context.database.read(store.said, f"{incoming.key}/answer"):
+        return  # it was answered before a crash, and only that was not noted
     new = mended(run, name)
     if new is None:
         raise Refusal(f"Run {run.id} is {run.status}, so that button mends nothing any more.", "run")
