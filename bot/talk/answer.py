@@ -1,14 +1,14 @@
 """One thing that somebody did → what the bot does about it."""
 
+from collections.abc import Mapping
+
 import structlog
 
 from bot.chat import Command, Incoming, Press, Upload
-from bot.talk import finetune, timing
+from bot.talk import finetune, timing, trying
 from bot.talk.commands import (
-    Ask,
     Audit,
     Cancel,
-    Compare,
     Example,
     Forget,
     Help,
@@ -84,9 +84,9 @@ async def _command(context: Context, incoming: Incoming, text: str) -> None:
             await repeats.retry(context, incoming, request)
         case Push() as request:
             await repeats.push(context, incoming, request)
-        case Ask() as request:
+        case trying.Ask() as request:
             await ask.ask(context, incoming, request)
-        case Compare() as request:
+        case trying.Compare() as request:
             await compare.compare(context, incoming, request)
         case Logs() as request:
             await shown.logs(context, incoming, request)
@@ -128,6 +128,14 @@ async def _press(context: Context, incoming: Incoming, what: str, subject: str, 
             await finetune.plan(context, incoming, Plan(detail, file=subject))
         case "fix":
             await reports.fix(context, incoming, subject, detail)
+        case "fill":
+            await reports.fill(context, incoming, subject, _values(incoming))
+        case "columns":
+            await reports.choose_columns(context, incoming, subject, _values(incoming))
+        case "ignore":
+            await reports.ignore(context, incoming, subject)
+        case "pair":
+            await reports.plan_pair(context, incoming, subject, detail)
         case "use":
             await reports.use_example(context, incoming, subject)
         case "why":
@@ -152,3 +160,8 @@ async def _press(context: Context, incoming: Incoming, what: str, subject: str, 
             await reports.example(context, incoming, subject)
         case _:
             raise Refusal("That button is from an older version of me; ask again with /finetune.")
+
+
+def _values(incoming: Incoming) -> Mapping[str, str]:
+    """What the form behind the pressed button came back with."""
+    return incoming.what.values if isinstance(incoming.what, Press) else {}

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from bot.redact import GONE
-from bot.talk import timing
+from bot.talk import timing, trying
 from bot.talk.datasets.asked import Check, asked
 from engine.data.types import NEEDS
 from engine.plan import parameters
@@ -46,6 +46,8 @@ class Plan:
     """The repo that the model is to go to, as `name` or `namespace/name`; empty is a new one by the usual name."""
     push: str = "on"
     """`on`, `off` (the model stays on the server), or `pr` (a pull request to `repo`)."""
+    where: str = ""
+    """The executor that `on=` names; empty is the usual one."""
 
 
 @dataclass(frozen=True)
@@ -86,19 +88,6 @@ class Push:
     """Push the model of a run that could not be pushed."""
 
     run: str
-
-
-@dataclass(frozen=True)
-class Ask:
-    """Put a question to a run's model and to its base; without one, load them. An empty `run` is the thread's."""
-
-    run: str
-    question: str = ""
-
-
-@dataclass(frozen=True)
-class Compare:
-    runs: tuple[str, str]
 
 
 @dataclass(frozen=True)
@@ -152,8 +141,8 @@ Request = (
     | Resume
     | Retry
     | Push
-    | Ask
-    | Compare
+    | trying.Ask
+    | trying.Compare
     | Logs
     | Example
     | Audit
@@ -168,8 +157,9 @@ WORDS = (
     *NEEDS,
     "check",
     *timing.WORDS,
-    *("status", "list", "queue", "models", "cancel", "resume", "retry", "push", "ask"),
-    *("compare", "logs", "example", "notify", "forget", "audit", "help"),
+    *trying.WORDS,
+    *("status", "list", "queue", "models", "cancel", "resume", "retry", "push"),
+    *("logs", "example", "notify", "forget", "audit", "help"),
 )
 
 
@@ -196,10 +186,8 @@ def parse(text: str) -> Request:
             return Retry(_named_run(word, rest), _pairs(" ".join(rest[1:])))
         case "push":
             return Push(_named_run(word, rest))
-        case "ask":
-            return _ask(text.split(maxsplit=1)[1] if rest else "")
-        case "compare":
-            return _compare(rest)
+        case _ if word in trying.WORDS:
+            return trying.parse(word, text.split(maxsplit=1)[1] if rest else "")
         case "logs":
             return Logs(_named_run(word, rest))
         case "example":
@@ -263,28 +251,15 @@ def _named_run(word: str, rest: list[str]) -> str:
     return _run(rest[0])
 
 
-def _ask(rest: str) -> Ask:
-    """`7 why is that?` asks run 7; without a number the question goes to the run of the thread."""
-    run, _, question = rest.strip().partition(" ")
-    is_run = is_run_id(run.lstrip("#").removeprefix("run-"))
-    return Ask(_run(run), question.strip()) if is_run else Ask("", rest.strip())
-
-
-def _compare(rest: list[str]) -> Compare:
-    if len(rest) != 2:
-        raise Refusal("Which two runs? For example `/finetune compare 3 5`; `/finetune list` shows them.", "run")
-    return Compare((_run(rest[0]), _run(rest[1])))
-
-
 def _plan(method: str, rest: str) -> Plan:
     given = _pairs(rest)
     model, file = given.pop("model", ""), given.pop("file", "")
     columns = {name: given.pop(name) for name in COLUMNS if name in given}
-    repo, push = given.pop("repo", ""), _push(given.pop("push", "on"))
+    repo, push, where = given.pop("repo", ""), _push(given.pop("push", "on")), given.pop("on", "").lower()
     if push == "pr" and not repo:
         raise Refusal("Say which repo gets the pull request: repo=namespace/name.", "repo")
     parameters.parse(given, method)
-    return Plan(method, model, file, columns, given, repo, push)
+    return Plan(method, model, file, columns, given, repo, push, where)
 
 
 def _push(word: str) -> str:

@@ -13,9 +13,10 @@ from bot.chat import Command, Incoming, Message, Person, Place, Press
 from bot.migrate import upgrade
 from bot.settings import Settings
 from bot.talk.answer import answer
-from bot.talk.commands import Ask, Compare, parse
+from bot.talk.commands import parse
 from bot.talk.context import Context
 from bot.talk.runs import ask
+from bot.talk.trying import Ask, Compare
 from bot.wording import ask as words
 from engine.database import Database
 from engine.jobs import Answer, JobSpec, Model, Result, Run, Source, Status

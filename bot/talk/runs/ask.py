@@ -6,9 +6,10 @@ import engine.store
 from bot import store
 from bot.chat import Incoming, Place, Press
 from bot.talk import commands
-from bot.talk.commands import Ask, Request
+from bot.talk.commands import Request
 from bot.talk.context import Context
 from bot.talk.runs import shown
+from bot.talk.trying import Ask
 from bot.team.access import check_may_start
 from bot.wording import ask as words
 from engine.jobs import Run

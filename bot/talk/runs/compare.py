@@ -1,9 +1,9 @@
 """Two runs side by side."""
 
 from bot.chat import Incoming
-from bot.talk.commands import Compare
 from bot.talk.context import Context
 from bot.talk.runs import shown
+from bot.talk.trying import Compare
 from bot.wording import ask as words
 
 
