@@ -99,6 +99,7 @@ def check(
     fix: Path | None = None,
     fixes: str = "",
     rows: Path | None = None,
+    fill: Annotated[Path | None, typer.Option(help="With --fix: JSON, a list of {row, column, value}.")] = None,
     arrow: Path | None = None,
     as_json: Annotated[bool, typer.Option("--json")] = False,
 ) -> None:
@@ -108,7 +109,7 @@ def check(
 
     words, named = tuple(columns or ()), tuple(filter(None, fixes.split(",")))
     with here(file) as (path, known_as):
-        wish = Wish(path, name or known_as, method, model, words, fix, named, rows, arrow, as_json)
+        wish = Wish(path, name or known_as, method, model, words, fix, named, rows, fill, arrow, as_json)
         raise typer.Exit(check_and_print(wish))
 
 

@@ -5,7 +5,7 @@ Functions take a connection, so that several steps, of the engine's store too, c
 
 from bot.store.drafts import Draft, add_draft, draft, draft_id, take_draft
 from bot.store.inbox import answered, cursor, forget_answered, receive, save_cursor, unanswered
-from bot.store.outbox import Letter, give_up, is_due, postpone, said, say, sent, unsent
+from bot.store.outbox import Letter, give_up, is_due, postpone, said, said_with, say, sent, unsent
 from bot.store.schedules import (
     Schedule,
     active_schedules,
@@ -69,6 +69,7 @@ __all__ = [
     "receive",
     "remove_file",
     "said",
+    "said_with",
     "save_cursor",
     "save_schedule",
     "say",

@@ -39,6 +39,14 @@ def said(db: Connection, key: str) -> Message | None:
     return msgspec.json.decode(body, type=Message, dec_hook=to_path) if body else None
 
 
+def said_with(db: Connection, place: Place, action: str) -> Message | None:
+    """The latest message of a place that has a button with this action."""
+    holds = outbox.c.body.contains(f'"{action}"', autoescape=True)
+    query = sa.select(outbox.c.body).where(outbox.c.place == place.id, holds).order_by(outbox.c.seq.desc()).limit(1)
+    body = db.execute(query).scalar()
+    return msgspec.json.decode(body, type=Message, dec_hook=to_path) if body else None
+
+
 def unsent(db: Connection, now: float) -> list[Letter]:
     """What is to be posted or edited by now, in the order in which it was first said; a thread whose first letter
     has to wait waits as a whole."""

@@ -54,6 +54,7 @@ async def _plan(context: Context, incoming: Incoming, request: Plan, old: Draft 
     draft_id = store.draft_id(incoming.key)
     spec = _spec(context, incoming, request, file, valid, preview, target)
     hours = preview.estimate.seconds / 3600
+    doubt = " ".join(filter(None, (doubt, destination.price(context, request, preview.estimate.seconds))))
     place = old.message if old else f"draft/{draft_id}"
     draft = Draft(draft_id, place, replace(request, file=file.sha256), spec, hours)
     message = words.plan(draft.message, draft_id, preview, file.name, spec.target, doubt)
@@ -103,7 +104,7 @@ def _quoted(word: str) -> str:
 
 def _besides(request: Plan) -> list[str]:
     """What else was asked for, as the words that ask for it."""
-    named = {"model": request.model, "repo": request.repo, "push": request.push.removeprefix("on")}
+    named = {"model": request.model, "repo": request.repo, "push": request.push.removeprefix("on"), "on": request.where}
     return [f"{name}={value}" for name, value in named.items() if value]
 
 
@@ -140,6 +141,7 @@ def _spec(
         target=target,
         requester=incoming.person.id,
         group=incoming.place.id,
+        executor=destination.executor(context, request),
     )
 
 

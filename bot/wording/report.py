@@ -1,17 +1,28 @@
 """What the bot says of a file: everything that is wrong with it, or what a run on it would be."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 
-from bot.chat import Button, Message, Table
+from bot.chat import Button, Field, Message, Table
 from bot.wording.numbers import count, size
 from bot.wording.plan import costs, samples
 from engine.data.fixes import FIXES
+from engine.data.shown import cut
 from engine.data.types import NEEDS, Issue, Preview, Report
 from engine.jobs import Run
 
 MAX_GROUPS = 20
 MAX_LINES = 5
+MOST_CHOICES = 25
+LONGEST_LABEL, LONGEST_BUTTON = 45, 70
+"""Characters that every platform shows."""
+CHOSEN = {
+    "text": "What the model should write (text)",
+    "prompt": "What is asked, if any (prompt)",
+    "rejected_text": "A worse answer, if any (rejected_text)",
+}
+"""The columns that a person may choose, and what each is for."""
 SEVERITIES = ("error", "warning", "note")
 
 
@@ -33,7 +44,12 @@ def report(key: str, found: Report, preview: Preview | None) -> Message:
         fields=(*_facts(found, usable), *(costs(preview) if preview else ())),
         table=_issues(found.issues),
         code=samples(preview.samples) if preview else "",
-        buttons=(*_fix_buttons(found), *_method_buttons(found, usable)),
+        buttons=(
+            *_fill_buttons(found),
+            *_fix_buttons(found),
+            *_columns_buttons(found),
+            *_method_buttons(found, usable),
+        ),
     )
 
 
@@ -51,7 +67,11 @@ def no_dataset(key: str, found: Report) -> Message:
         f"Not training data as it stands: it has {has}, and the least that a method needs is `text`. If a column is "
         "meant, name it, as in /finetune sft text=answer.",
         title=found.file,
-        buttons=(Button("See why", f"why:{short(found.sha256)}"),),
+        buttons=(
+            Button("See why", f"why:{short(found.sha256)}"),
+            *_columns_buttons(found),
+            Button("Ignore", f"ignore:{short(found.sha256)}"),
+        ),
     )
 
 
@@ -179,6 +199,63 @@ def lines(group: Sequence[Issue]) -> str:
     """The physical lines of a group: `12, 19, 31 …`."""
     numbers = sorted({issue.line for issue in group if issue.line is not None})
     return ", ".join(map(str, numbers[:MAX_LINES])) + (" …" if len(numbers) > MAX_LINES else "")
+
+
+def ignored(said: Message) -> Message:
+    """The one line about a file that nobody wants to train on, without its buttons."""
+    return replace(said, text="Left alone. Drop it again if you meant it.", buttons=())
+
+
+def gaps_of(found: Report) -> list[Mapping[str, object]]:
+    """The cells that only a person can mend, where they are few."""
+    gaps = found.stats.get("gaps")
+    return list(gaps) if isinstance(gaps, list | tuple) else []
+
+
+def _fill_buttons(found: Report) -> Iterable[Button]:
+    """A form with a field for each cell that only a person can mend."""
+    gaps = gaps_of(found)
+    if gaps:
+        form = tuple(_gap_field(number, gap) for number, gap in enumerate(gaps))
+        yield Button(f"Fill in {count(len(gaps), 'cell')}", f"fill:{short(found.sha256)}", "primary", form)
+
+
+def _gap_field(number: int, gap: Mapping[str, object]) -> Field:
+    where = f"Line {gap['line']}" if gap["line"] else f"Row {gap['row']}"
+    label = f"{where}, {gap['column']}, beside: {gap['beside']}"
+    return Field(f"gap{number}", cut(label, LONGEST_LABEL), str(gap["value"]), is_long=True)
+
+
+def _columns_buttons(found: Report) -> Iterable[Button]:
+    """A form that says which column is which, where no method finds its own."""
+    if any(fit.usable for fit in found.methods.values()) or not 0 < len(set(found.columns)) <= MOST_CHOICES:
+        return
+    if any(not fit.missing_columns for fit in found.methods.values()):
+        return
+    names = tuple(dict.fromkeys(column for column in found.columns if column.strip()))
+    form = tuple(Field(role, words, choices=names) for role, words in CHOSEN.items())
+    yield Button("Choose columns", f"columns:{short(found.sha256)}", "", form)
+
+
+def pair_buttons(before: Report, now: Report) -> tuple[Button, ...]:
+    """Which of two files of a thread is to be measured on; none where they do not belong together."""
+    together = set(best_first(before)) & set(best_first(now))
+    is_other = before.sha256 != now.sha256 and _stem(before.file) != _stem(now.file)
+    if not together or not is_other or set(before.columns) != set(now.columns):
+        return ()
+    pairs = ((before, now), (now, before))
+    return tuple(
+        Button(
+            cut(f"Train {train.file}, measure {valid.file}", LONGEST_BUTTON),
+            f"pair:{short(train.sha256)}:{short(valid.sha256)}",
+        )
+        for train, valid in pairs
+    )
+
+
+def _stem(name: str) -> str:
+    """A file's name without its endings; a mended one has that of the file it was made of."""
+    return name.partition(".")[0]
 
 
 def _fix_buttons(found: Report) -> Iterable[Button]:

@@ -45,6 +45,7 @@ class Wish:
     fix: Path | None
     fixes: tuple[str, ...]
     rows: Path | None
+    fill: Path | None
     arrow: Path | None
     as_json: bool
 
@@ -106,12 +107,14 @@ def mapping_from(words: tuple[str, ...]) -> dict[str, str]:
 
 def _fix(wish: Wish, out: Path, report: Report, mapping: Mapping[str, str]) -> None:
     """Apply the fixes that are named, or all that the report offers; the changes go to standard error."""
+    from engine.data.checks.gaps import filled
     from engine.data.fixes import apply
     from engine.data.reading import CannotRead
 
-    fixes = wish.fixes or tuple(dict.fromkeys(issue.fix for issue in report.issues if issue.fix))
+    written = filled(msgspec.json.decode(wish.fill.read_bytes())) if wish.fill else {}
+    offered = () if written else tuple(dict.fromkeys(issue.fix for issue in report.issues if issue.fix))
     try:
-        changes = apply(wish.file, out, fixes, mapping)
+        changes = apply(wish.file, out, wish.fixes or offered, mapping, written)
     except CannotRead as error:
         raise Refusal(f"Nothing was mended. {error.text}", "file") from None
     for change in changes[:MOST_CHANGES]:
@@ -123,11 +126,14 @@ def bounded_check(wish: Wish, mapping: Mapping[str, str]) -> Report:
     """`check` within limits, which ends in words whatever the file does."""
     from engine.commands.limits import limit
     from engine.data.checks import check
+    from engine.data.checks.gaps import gaps
 
     path, name = wish.file, wish.name
     try:
         limit(path.stat().st_size)
-        return check(path, name=name, method=wish.method, arrow=wish.arrow, rows=wish.rows, mapping=mapping)
+        report = check(path, name=name, method=wish.method, arrow=wish.arrow, rows=wish.rows, mapping=mapping)
+        found = gaps(path, report)
+        return replace(report, stats={**report.stats, "gaps": found}) if found else report
     except MemoryError:
         return unreadable(path, name, "The file needs more memory than a check may take; split it.")
     except IsADirectoryError:

@@ -111,12 +111,13 @@ def _files(path: Path) -> list[Path]:
 
 def look_for(model: str, method: str) -> Look:
     """The base model, the usual one where none is named; of the right kind for the method. Raises Refusal."""
+    from engine.hub import client
     from engine.hub.download.fetch import default_cache
     from engine.hub.download.look import look
     from engine.plan.gates import fits
 
     name = model or (DEFAULT_MASKED if method == "mlm" else DEFAULT_CAUSAL)
-    found = look(name, token=os.environ.get("HF_TOKEN") or None, cache=default_cache())
+    found = look(name, token=client.reader(), cache=default_cache())
     if method:
         fits(found, method)
     return found

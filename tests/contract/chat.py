@@ -5,7 +5,7 @@ Everything is seen from the outside: what people see, what the platform was told
 
 import abc
 import asyncio
-from collections.abc import Awaitable, Callable, Set
+from collections.abc import Awaitable, Callable, Mapping, Set
 from pathlib import Path
 
 import pytest
@@ -15,6 +15,7 @@ from bot.chat import (
     Chat,
     Command,
     Denied,
+    Field,
     Gone,
     Incoming,
     Message,
@@ -66,6 +67,11 @@ class Platform(abc.ABC):
     @abc.abstractmethod
     def closed_file(self) -> Upload:
         """A file that the bot may not read."""
+
+    async def fills_in(self, button: Button, values: Mapping[str, str]) -> bool:
+        """Ann fills in the form behind a button in `place`; False for a platform whose own tests play that."""
+        del button, values
+        return False
 
     def asks_to_wait(self, seconds: float) -> bool:
         """The platform refuses the next call for so long; False for one that never does."""
@@ -130,6 +136,16 @@ class ChatContract(abc.ABC):
             before.add(incoming.key)
             since = chat.cursor()
             assert (incoming.key, incoming.what, incoming.person) == (key, what, platform.ann)
+
+    async def test_a_form_comes_back_as_the_press_of_its_button(self, platform: Platform) -> None:
+        """Slack's and Discord's forms are played in their own tests, through a modal."""
+        button = Button("Fill in", "fill:1", form=(Field("gap0", "Line 2"), Field("gap1", "Line 5", is_long=True)))
+        chat = platform.adapter()
+        await chat.post(platform.place, Message("k", "mend it", buttons=(button,)))
+        if not await platform.fills_in(button, {"gap0": "new", "gap1": "two\nlines"}):
+            pytest.skip(f"{type(platform).__name__}: forms are played in this platform's own tests")
+        (incoming,) = await heard(chat, 1)
+        assert incoming.what == Press("fill:1", {"gap0": "new", "gap1": "two\nlines"})
 
     async def test_nothing_is_acknowledged_before_it_is_stored(self, platform: Platform) -> None:
         stored = asyncio.Event()

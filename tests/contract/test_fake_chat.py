@@ -1,10 +1,11 @@
 """The fake keeps the contract that the tests of the bot rely on."""
 
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
 
-from bot.chat import Chat, Command, Denied, Message, Person, Place, Press, TryLater, Upload
+from bot.chat import Button, Chat, Command, Denied, Message, Person, Place, Press, TryLater, Upload
 from tests.contract.chat import ChatContract, Platform
 from tests.fakes.chat import FakeChat, Server
 
@@ -21,6 +22,10 @@ class FakePlatform(Platform):
 
     async def does(self, what: Command | Press | Upload) -> str:
         return self.server.does(self.ann, self.place, what).key
+
+    async def fills_in(self, button: Button, values: Mapping[str, str]) -> bool:
+        await self.does(Press(button.action, values))
+        return True
 
     def seen_by(self, person: Person) -> list[Message]:
         return self.server.seen_by(person)

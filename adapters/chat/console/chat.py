@@ -3,7 +3,7 @@
 import asyncio
 import getpass
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -130,8 +130,8 @@ class Console:
     def say(self, place: Place, words: str) -> Incoming:
         return self._type(place, Command(words))
 
-    def press(self, place: Place, action: str) -> Incoming:
-        return self._type(place, Press(action))
+    def press(self, place: Place, action: str, values: Mapping[str, str] | None = None) -> Incoming:
+        return self._type(place, Press(action, dict(values or {})))
 
     def drop(self, place: Place, path: Path) -> Incoming:
         """Attach a file. Raises Refusal if there is none."""

@@ -2,8 +2,10 @@
 
 import asyncio
 import contextlib
+import dataclasses
 import sys
 import threading
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TextIO
 
@@ -12,11 +14,37 @@ from adapters.chat.console.local import settings
 from adapters.chat.console.screen import Screen
 from bot import log
 from bot.app import make
-from bot.chat import Button, Handler, Place
+from bot.chat import Button, Field, Handler, Place
 from engine.refusal import Refusal
 
 GUIDE = """Type the path of a CSV or JSONL to drop it, /finetune … to ask for a run, a number to press a button.
+A button with a form asks field by field.
 /thread opens a new thread, /quit leaves. For a start: examples/preferences.csv, then /finetune dpo max_steps=25."""
+
+
+@dataclass
+class Form:
+    """A form that is being filled in, for the button that stands in `place`."""
+
+    button: Button
+    place: Place
+    values: dict[str, str] = dataclasses.field(default_factory=dict)
+
+    @property
+    def field(self) -> Field:
+        """The field that is asked for now."""
+        return self.button.form[len(self.values)]
+
+
+def _chosen(field: Field, line: str) -> str:
+    """What a line means in a field: a choice by its number, or the text. Raises Refusal for a choice that is none."""
+    if not line:
+        return field.value
+    if not field.choices or line in field.choices:
+        return line
+    if line.isdigit() and 1 <= int(line) <= len(field.choices):
+        return field.choices[int(line) - 1]
+    raise Refusal(f"Choose by number, 1 to {len(field.choices)}.")
 
 
 class TypedConsole(Console):
@@ -27,6 +55,7 @@ class TypedConsole(Console):
         self.keyboard = keyboard
         self.thread = 1
         self.place = Place("general/1")
+        self.form: Form | None = None
 
     async def listen(self, handler: Handler, since: str) -> None:
         self.screen.note(GUIDE)
@@ -49,16 +78,43 @@ class TypedConsole(Console):
 
     def do(self, line: str) -> None:
         """What a person means by a line. Raises Refusal for what can be done to nothing."""
-        if line == "/thread":
+        if self.form is not None:
+            self._answer(self.form, line)
+        elif line == "/thread":
             self.thread += 1
             self.place = Place(f"general/{self.thread}")
             self.screen.note(f"Now in #{self.place.id}")
         elif line.startswith("/finetune"):
             self.say(self.place, line.removeprefix("/finetune").strip())
         elif line.isdigit():
-            self.press(self.place, self._button(int(line)).action)
+            self._press_or_ask(self._button(int(line)))
         elif line:
             self.drop(self.place, Path(line.strip("'\"")).expanduser())
+
+    def _press_or_ask(self, button: Button) -> None:
+        if not button.form:
+            self.press(self.place, button.action)
+            return
+        self.form = Form(button, self.place)
+        self.screen.note(f"{button.label}. An empty line keeps what is there, /stop leaves the form.")
+        self._ask(button.form[0])
+
+    def _ask(self, field: Field) -> None:
+        choices = "".join(f"\n  {number}  {choice}" for number, choice in enumerate(field.choices, 1))
+        self.screen.note(f"{field.label}{f' [{field.value}]' if field.value else ''}:{choices}")
+
+    def _answer(self, form: Form, line: str) -> None:
+        """One line is one field; the last one presses the button."""
+        if line == "/stop":
+            self.form = None
+            self.screen.note("Nothing was sent.")
+            return
+        form.values[form.field.name] = _chosen(form.field, line)
+        if len(form.values) < len(form.button.form):
+            self._ask(form.field)
+            return
+        self.form = None
+        self.press(form.place, form.button.action, form.values)
 
     def _button(self, number: int) -> Button:
         """The button of that number under the latest message that has any."""

@@ -47,8 +47,9 @@ def _pasted(text: str) -> Check:
     kind = first.strip().lower()
     if kind in KINDS:
         rows = more
-    elif line_end and not first.strip():
-        rows, kind = more, ""
+    else:
+        kind = ""
+        rows = more if line_end and not first.strip() else rows
     if not rows.strip():
         raise Refusal("The code block is empty: paste a header and rows between two lines of ```.", "file")
     words = " ".join([before, *behind[:1]]).strip()

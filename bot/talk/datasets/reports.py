@@ -1,12 +1,14 @@
 """A file → everything there is to say of it: its report, what changed since the last one, what it was trained into."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from sqlalchemy import Connection
+
 import engine.store
 from bot import store
-from bot.chat import File, Incoming, Message, Upload
+from bot.chat import File, Incoming, Message, Place, Upload
 from bot.talk import finetune
 from bot.talk.commands import Plan, parse
 from bot.talk.context import Context
@@ -82,11 +84,60 @@ async def explain(context: Context, incoming: Incoming, sha256: str) -> None:
 async def fix(context: Context, incoming: Incoming, sha256: str, name: str) -> None:
     """Mend a file, attach the mended one with a line for each change, and report on it."""
     before = await _last_report(context, incoming)
-    found, changes = await uploads.fixed(context, incoming, sha256, name)
+    await _say_mended(context, incoming, before, *await uploads.fixed(context, incoming, sha256, name))
+
+
+async def _say_mended(
+    context: Context, incoming: Incoming, before: Report | None, found: Report, changes: Sequence[str]
+) -> None:
     home = context.settings.uploads / found.sha256
     message = await _report(context, incoming, f"{incoming.key}/report", found, before)
     mended = (File(found.file, home / "file"), _listing(home, found.file, "changes", changes))
     await context.say(incoming.place, replace(message, files=(*mended, *message.files)))
+
+
+async def fill(context: Context, incoming: Incoming, sha256: str, values: Mapping[str, str]) -> None:
+    """Put the cells of a form into the file, and report on what came of it. What was left empty stays as it is."""
+    file = await uploads.find(context, incoming.place, sha256)
+    before = uploads.report_of(context, file.sha256)
+    gaps = enumerate(words.gaps_of(before))
+    written = [(gap, values.get(f"gap{number}", "")) for number, gap in gaps]
+    cells = [{"row": gap["row"], "column": gap["column"], "value": text} for gap, text in written if text.strip()]
+    if not cells:
+        raise Refusal("Nothing was filled in: press the button again and write into its fields.", "file")
+    await _say_mended(context, incoming, before, *await uploads.filled(context, incoming, file.sha256, cells))
+
+
+async def ignore(context: Context, incoming: Incoming, sha256: str) -> None:
+    """Leave a file alone that resembles no training data: it is no longer of this thread."""
+    await context.database.write(_ignore, incoming.place, sha256)
+
+
+def _ignore(db: Connection, place: Place, sha256: str) -> None:
+    for file in store.files(db, place):
+        if file.sha256.startswith(sha256):
+            store.remove_file(db, place, file.sha256)
+    if said := store.said_with(db, place, f"ignore:{sha256}"):
+        store.say(db, place, words.ignored(said))
+
+
+async def choose_columns(context: Context, incoming: Incoming, sha256: str, values: Mapping[str, str]) -> None:
+    """Plan on a file with the columns that were chosen in a form, for the method that uses them all."""
+    columns = {role: values[role] for role in words.CHOSEN if values.get(role, "").strip()}
+    if "text" not in columns:
+        raise Refusal("Choose the column with what the model should write; the others are optional.", "columns")
+    paired = "dpo" if "prompt" in columns else "reward"
+    method = paired if "rejected_text" in columns else "sft"
+    await finetune.plan(context, incoming, Plan(method, file=sha256, columns=columns))
+
+
+async def plan_pair(context: Context, incoming: Incoming, train: str, valid: str) -> None:
+    """Plan on one file of the thread, measured on the other."""
+    file = await uploads.find(context, incoming.place, valid)
+    usable = words.best_first(uploads.report_of(context, (await uploads.find(context, incoming.place, train)).sha256))
+    if not usable:
+        raise Refusal("The file to train on has mistakes; mend them first.", "file")
+    await finetune.plan(context, incoming, Plan(usable[0], file=train, options={"valid": file.name}))
 
 
 async def example(context: Context, incoming: Incoming, method: str) -> None:
@@ -114,7 +165,9 @@ async def _report(context: Context, incoming: Incoming, key: str, found: Report,
     notes = [words.compared(before, found) if before and before.sha256 != found.sha256 else ""]
     run = await _trained_before(context, incoming, found.sha256)
     notes.append(words.lineage(context.shown(run) if run else None))
-    message = replace(message, text="\n".join(filter(None, (message.text, *notes))))
+    pairs = words.pair_buttons(before, found) if before else ()
+    text = "\n".join(filter(None, (message.text, *notes)))
+    message = replace(message, text=text, buttons=(*message.buttons, *pairs))
     if words.is_cut(found):
         home = context.settings.uploads / found.sha256
         return replace(message, files=(_listing(home, found.file, "issues", words.all_issues(found)),))

@@ -3,7 +3,7 @@
 import contextlib
 import hashlib
 import shutil
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
 import msgspec
@@ -22,6 +22,9 @@ from engine.refusal import Refusal
 CHECK_S = 600.0
 FETCH_S = 300.0
 SHORTEST_HASH = 16
+
+Cell = dict[str, object]
+"""What a person wrote: `row`, `column` and `value`."""
 
 
 async def dropped(context: Context, incoming: Incoming, upload: Upload) -> Report:
@@ -115,12 +118,18 @@ async def fixed(context: Context, incoming: Incoming, sha256: str, fix: str) -> 
 
     Returns its report, and a sentence for each change.
     """
+    wanted = () if fix == "all" else ("--fixes", fix)
+    return await _mended(context, incoming, sha256, lambda _: wanted)
+
+
+async def _mended(
+    context: Context, incoming: Incoming, sha256: str, wanted: Callable[[Path], tuple[str, ...]]
+) -> tuple[Report, list[str]]:
     file = await find(context, incoming.place, sha256)
     name = f"{Path(file.name).stem}.fixed{Path(file.name).suffix}"
     async with _arrival(context, incoming.key) as folder:
         source = context.settings.uploads / file.sha256 / "file"
-        wanted = () if fix == "all" else ("--fixes", fix)
-        words = ("check", str(source), "--name", file.name, "--fix", str(folder / "file"), *wanted)
+        words = ("check", str(source), "--name", file.name, "--fix", str(folder / "file"), *wanted(folder))
         changes = (await children.ask(*words, timeout_s=CHECK_S, if_slow="Try a smaller file.")).notes
         return await take(context, incoming.place, folder, name), changes
 
@@ -131,6 +140,17 @@ async def wanted(context: Context, incoming: Incoming, word: str) -> ThreadFile:
         return await find(context, incoming.place, word)
     found = await from_hub(context, incoming, word)
     return ThreadFile(found.sha256, found.file)
+
+
+async def filled(context: Context, incoming: Incoming, sha256: str, cells: list[Cell]) -> tuple[Report, list[str]]:
+    """Put what a person wrote into a file of this thread, as a fix does."""
+    return await _mended(context, incoming, sha256, lambda folder: ("--fill", str(_written(folder, cells))))
+
+
+def _written(folder: Path, cells: list[Cell]) -> Path:
+    path = folder / "fill.json"
+    path.write_bytes(msgspec.json.encode(cells))
+    return path
 
 
 async def find(context: Context, place: Place, word: str) -> ThreadFile:

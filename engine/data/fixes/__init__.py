@@ -7,7 +7,7 @@ from pathlib import Path
 
 from engine.data.findings import Findings
 from engine.data.fixes.encodings import add_header, convert
-from engine.data.fixes.mending import Change, Mending
+from engine.data.fixes.mending import Change, Mending, Place
 from engine.data.fixes.writing import keep, rewrite
 from engine.data.reading import read
 from engine.data.reading.files import open_bytes, raw_lines
@@ -36,8 +36,15 @@ FIXES: Mapping[str, str] = {
 """Every fix by name, in the words of a button."""
 
 
-def apply(path: Path, out: Path, fixes: Sequence[str], mapping: Mapping[str, str] | None = None) -> list[Change]:
-    """Write `path` to `out` with the fixes. `mapping` (role → column) renames those columns to their roles.
+def apply(
+    path: Path,
+    out: Path,
+    fixes: Sequence[str],
+    mapping: Mapping[str, str] | None = None,
+    filled: Mapping[Place, str] | None = None,
+) -> list[Change]:
+    """Write `path` to `out` with the fixes. `mapping` (role → column) renames those columns to their roles; `filled`
+    is what a person wrote for single cells.
 
     Raises Refusal for a fix that is none, and CannotRead where there are no rows to mend.
     """
@@ -55,7 +62,7 @@ def apply(path: Path, out: Path, fixes: Sequence[str], mapping: Mapping[str, str
             changes += add_header(source, headed, bare.shape, len(bare.columns))
             source = headed
         reading = read(source, path.name, Findings().add)
-        mending = Mending(reading, fixes, mapping or {}, changes)
+        mending = Mending(reading, fixes, mapping or {}, changes, filled or {})
         if {"to_csv", "to_jsonl"} & set(fixes) or reading.shape.format in ("json", "parquet"):
             with out.open("w", encoding="utf-8", newline="") as target:
                 rewrite(reading, mending, target, as_csv="to_csv" in fixes)

@@ -1,6 +1,7 @@
 """The fixes of single rows: texts that change, rows that are dropped."""
 
 import html
+import json
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -12,8 +13,11 @@ from engine.data.private import without_personal_data, without_secrets
 from engine.data.reading import Reading, Record
 from engine.data.shown import shown
 from engine.data.turns import unescape
+from engine.refusal import Refusal
 
 Cells = dict[str, object]
+Place = tuple[int, str]
+"""A row from 1, and a column."""
 HIDDEN = re.compile("|".join(pattern.pattern for pattern in (CONTROL, BIDI, ZERO_WIDTH)))
 
 
@@ -55,9 +59,15 @@ class Mending:
     """The fixes as questions about one row: `cells` may change, or be dropped (None)."""
 
     def __init__(
-        self, reading: Reading, fixes: Sequence[str], mapping: Mapping[str, str], changes: list[Change]
+        self,
+        reading: Reading,
+        fixes: Sequence[str],
+        mapping: Mapping[str, str],
+        changes: list[Change],
+        filled: Mapping[Place, str],
     ) -> None:
         self.changes = changes
+        self.filled = filled
         self.renames: dict[str, str] = {}
         if "rename_columns" in fixes:
             chosen = {column: role for role, column in mapping.items()}
@@ -67,6 +77,7 @@ class Mending:
         self._needed = [column for role, column in way.items() if role not in OPTIONAL]
         self._pair = (way.get("text", ""), way.get("rejected_text", ""))
         self._lists = reading.lists
+        self._is_json = reading.shape.format in ("jsonl", "json")
         self._seen: dict[int, int] = {}
         self._alike: dict[int, int] = {}
         self._steps: list[Callable[[Record, Cells], Cells | None]] = []
@@ -78,7 +89,8 @@ class Mending:
             "drop_duplicates": self._drop_duplicate,
             "drop_near_duplicates": self._drop_near_duplicate,
         }
-        self._steps = [step for name, step in steps.items() if name in fixes]
+        fill: list[Callable[[Record, Cells], Cells | None]] = [self._fill] if filled else []
+        self._steps = fill + [step for name, step in steps.items() if name in fixes]
 
     def _way(self, reading: Reading) -> Mapping[str, str]:
         ways = (mapping_for(method, self.columns, {}, reading.lists) for method in ("dpo", "reward", "sft"))
@@ -116,6 +128,25 @@ class Mending:
             return changed
 
         return step
+
+    def _fill(self, record: Record, cells: Cells) -> Cells:
+        """What a person wrote into cells of this row; where a conversation stood or has to stand, it is JSON."""
+        for name in self.columns:
+            text = self.filled.get((record.row, name))
+            if text is not None and text != cells.get(name):
+                self._say(record, f"{shown(name)} was filled in: {shown(text, 60)}.")
+                cells = {**cells, name: self._as_it_stood(name, text)}
+        return cells
+
+    def _as_it_stood(self, name: str, text: str) -> object:
+        if not self._is_json or name not in self._lists:
+            return text
+        try:
+            return json.loads(text)
+        except ValueError:
+            raise Refusal(
+                f"What you wrote for {shown(name)} is no JSON; keep its brackets and quotes.", "file"
+            ) from None
 
     def _drop_empty(self, record: Record, cells: Cells) -> Cells | None:
         for name in self._needed:

@@ -1,6 +1,7 @@
 """The console as a chat platform, and what it shows."""
 
 import io
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
@@ -38,6 +39,10 @@ class ConsolePlatform(Platform):
 
     async def does(self, what: Command | Press | Upload) -> str:
         return self.consoles[-1]._type(self.place, what).key
+
+    async def fills_in(self, button: Button, values: Mapping[str, str]) -> bool:
+        await self.does(Press(button.action, values))
+        return True
 
     def seen_by(self, person: Person) -> list[Message]:
         seen = [posted.message for console in self.consoles for posted in console.posted.values()]

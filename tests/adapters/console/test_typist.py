@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from adapters.chat.console.typist import TypedConsole
-from bot.chat import Button, Command, Incoming, Message, Place, Press, Upload
+from bot.chat import Button, Command, Field, Incoming, Message, Place, Press, Upload
 from engine.refusal import Refusal
 from tests.adapters.console.test_console import screen
 
@@ -46,3 +46,33 @@ async def test_a_button_that_is_not_there_says_which_are(console: TypedConsole) 
     await console.post(Place("general/1"), Message("k", "?", buttons=(Button("A", "a:1"),)))
     with pytest.raises(Refusal, match="1 to 1"):
         console.do("5")
+
+
+FORM = Button("Fill in", "fill:1", form=(Field("gap0", "Line 2", "old"), Field("gap1", "Column", choices=("a", "b"))))
+
+
+async def test_a_form_is_asked_field_by_field(console: TypedConsole) -> None:
+    await console.post(Place("general/1"), Message("k", "?", buttons=(FORM,)))
+    for line in ("1", "new", "2"):
+        console.do(line)
+    incoming = await console.queue.get()
+    assert incoming and incoming.what == Press("fill:1", {"gap0": "new", "gap1": "b"})
+
+
+async def test_an_empty_line_keeps_what_a_field_holds_and_a_wrong_choice_is_asked_again(console: TypedConsole) -> None:
+    await console.post(Place("general/1"), Message("k", "?", buttons=(FORM,)))
+    console.do("1")
+    console.do("")
+    with pytest.raises(Refusal, match="1 to 2"):
+        console.do("7")
+    console.do("a")
+    incoming = await console.queue.get()
+    assert incoming and incoming.what == Press("fill:1", {"gap0": "old", "gap1": "a"})
+
+
+async def test_a_form_is_left_without_sending_it(console: TypedConsole) -> None:
+    await console.post(Place("general/1"), Message("k", "?", buttons=(FORM,)))
+    for line in ("1", "/stop", "/finetune help"):
+        console.do(line)
+    incoming = await console.queue.get()
+    assert incoming and incoming.what == Command("help")
