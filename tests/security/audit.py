@@ -19,7 +19,8 @@ BIN = Path(sys.executable).parent
 AUDIT_S = 300
 NOT_AUDITED = 3
 NO_FEED = re.compile(
-    r"ConnectionError|Max retries|ServiceError|Name or service|timed out|Connection refused|ProxyError|40[34]"
+    r"ConnectionError|Max retries|ServiceError|Name or service|timed out|Connection refused|ProxyError"
+    r"|not found on PyPI and could not"
 )
 SECRETS = {
     "a Slack token": re.compile(r"xox[abp]-\d{9,}-[\w-]{20,}|xapp-1-A[A-Z0-9]{8,}-\d{9,}-[0-9a-f]{32,}"),

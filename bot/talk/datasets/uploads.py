@@ -92,7 +92,8 @@ async def copied(context: Context, incoming: Incoming, path: Path) -> Report:
 
 async def take(context: Context, place: Place, folder: Path, name: str) -> Report:
     """Check `folder/file`, then keep it under its content's hash and in this thread."""
-    words = ("check", str(folder / "file"), "--name", name, "--arrow", str(folder / "rows.arrow"))
+    told = name.replace("\0", "")  # a program's arguments cannot hold it
+    words = ("check", str(folder / "file"), "--name", told, "--arrow", str(folder / "rows.arrow"))
     report = msgspec.convert(
         (await children.ask(*words, timeout_s=CHECK_S, if_slow="Try a smaller file.")).values, Report, strict=False
     )
