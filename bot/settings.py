@@ -2,6 +2,7 @@
 
 import sys
 from pathlib import Path
+from typing import Literal
 from urllib.parse import urlsplit
 
 from pydantic import Field, SecretStr
@@ -19,7 +20,11 @@ class Settings(BaseSettings):
         0, ge=0, description="Gigabytes that downloaded base models may take before the oldest go; 0 is any number."
     )
     chat: str = Field("console", description="Chat platform, a module of adapters/chat.")
-    executor: str = Field("local", description="Where training runs, a module of adapters/executors.")
+    executor: str = Field(
+        "local",
+        description="Where training runs, modules of adapters/executors with commas; the first is the usual one, "
+        "on=NAME asks for another.",
+    )
     database_url: str = Field("", description="SQLAlchemy URL; empty is SQLite in DATA.")
     team_channel: str = Field("", description="Channel that gets a card for each run that ended.")
     train_python: str = Field(
@@ -31,6 +36,9 @@ class Settings(BaseSettings):
         "https://huggingface.co", description="Where base models come from that a local Hub lacks; empty is nowhere."
     )
     hf_token: SecretStr = Field(SecretStr(""), description="Token that downloads base models and pushes models.")
+    hf_read_token: SecretStr = Field(
+        SecretStr(""), description="Token that downloads base models and datasets, where HF_TOKEN is not to."
+    )
     hf_namespace: str = Field(
         "",
         description="Users or organisations on the Hub that models may go to, with commas; the first is the usual one.",
@@ -39,6 +47,9 @@ class Settings(BaseSettings):
         False, description="Whether each pushed model is loaded from the Hub once before its run has succeeded."
     )
     hf_private: bool = Field(True, description="Whether the repos of models are private.")
+    hf_gated: Literal["off", "auto", "manual"] = Field(
+        "off", description="Whether people must ask for access to public models: off, auto (all get it), or manual."
+    )
     max_upload_mb: int = Field(2000, description="Largest file that is taken, in megabytes.")
     admins: str = Field(
         "", description="Ids of the people and groups who may do everything, with commas: approve, end, audit."
@@ -111,13 +122,19 @@ class Settings(BaseSettings):
         return tuple(name.strip() for name in self.hf_namespace.split(",") if name.strip())
 
     @property
+    def executors(self) -> tuple[str, ...]:
+        """The usual one first."""
+        return tuple(name.strip() for name in self.executor.split(",") if name.strip())
+
+    @property
     def can_push(self) -> bool:
         return bool(self.hf_token.get_secret_value() and self.namespaces)
 
     @property
     def secrets(self) -> tuple[str, ...]:
         """What must not be told to anybody."""
-        return self.hf_token.get_secret_value(), urlsplit(self.database_url).password or ""
+        tokens = (self.hf_token, self.hf_read_token)
+        return *(token.get_secret_value() for token in tokens), urlsplit(self.database_url).password or ""
 
     def hub_environment(self) -> dict[str, str]:
         """What the children on our side need to reach the Hub: the only processes that ever hold the token."""
@@ -125,6 +142,8 @@ class Settings(BaseSettings):
             "HF_ENDPOINT": self.hf_endpoint,
             "HF_PUBLIC_ENDPOINT": self.hf_public_endpoint,
             "HF_TOKEN": self.hf_token.get_secret_value(),
+            "HF_READ_TOKEN": self.hf_read_token.get_secret_value(),
+            "HF_GATED": self.hf_gated,
             "HF_HOME": str(self.cache.resolve()),
             "CACHE_GB": str(self.cache_gb),
             "GPU_HOUR_PRICE": str(self.gpu_hour_price),

@@ -44,7 +44,7 @@ def tell_base(model: str, cache: Path, as_json: bool) -> int:
     from engine.hub.download.look import look
 
     try:
-        found = look(model, token=os.environ.get("HF_TOKEN") or None, cache=cache)
+        found = look(model, token=client.reader(), cache=cache)
     except Refusal as refusal:
         return refuse(refusal, as_json)
     told = {"id": found.id, "revision": found.revision, "kind": found.kind}

@@ -3,6 +3,7 @@
 Only short-lived children talk to the Hub, never the bot itself: the client is synchronous and holds global state.
 """
 
+import json
 import os
 import time
 from collections.abc import Callable
@@ -35,6 +36,11 @@ T = TypeVar("T")
 
 def endpoint() -> str:
     return os.environ.get("HF_ENDPOINT", "").rstrip("/") or PUBLIC
+
+
+def reader() -> str | None:
+    """The token that base models and datasets are fetched with: one of its own where the operator set one."""
+    return os.environ.get("HF_READ_TOKEN") or os.environ.get("HF_TOKEN") or None
 
 
 def is_loopback(address: str) -> bool:
@@ -98,7 +104,12 @@ def status(error: BaseException) -> int:
 def is_passing(error: BaseException) -> bool:
     """Whether the same call may well succeed later."""
     code = status(error)
-    return code in AGAIN if code else is_unreachable(error)
+    return code in AGAIN if code else is_unreachable(error) or is_garbled(error)
+
+
+def is_garbled(error: BaseException) -> bool:
+    """Whether the answer was no JSON: a proxy's page, which the client reads before it looks at the status."""
+    return isinstance(error, json.JSONDecodeError)
 
 
 def is_unreachable(error: BaseException) -> bool:
@@ -181,6 +192,8 @@ def by_status(error: BaseException, repo: str, address: str) -> Refusal:
         text = f"The Hub has trouble of its own (status {code}): nothing is lost, try again later."
     elif code:
         text = f"The Hub refused it with status {code}{quoted}."
+    elif is_garbled(error):
+        text = "The Hub has trouble of its own (its answer was no JSON): nothing is lost, try again later."
     elif is_unreachable(error):
         text = f"The Hub at {host} could not be reached: check the network and HF_ENDPOINT, then try again."
     else:

@@ -22,7 +22,7 @@ from engine.refusal import Refusal
 from engine.work.config import SUFFIXES, Order, read_config
 
 ROLES = ("text", "prompt", "rejected_text", "messages", "input", "system")
-SECRETS = ("HF_TOKEN", "HUGGING_FACE_HUB_TOKEN")
+SECRETS = ("HF_TOKEN", "HF_READ_TOKEN", "HUGGING_FACE_HUB_TOKEN")
 LOOK_S = 0.5
 
 

@@ -18,7 +18,8 @@ from adapters.localhub.app import Handler, make_app
 class Fault:
     """What happens to requests whose `METHOD /path` matches: `times` of them, then no more.
 
-    With `after` the request is carried out and only its answer is lost; `hang_s` keeps the asker waiting first.
+    With `after` the request is carried out and only its answer is lost; with `is_cut` the connection breaks while the
+    request is still arriving; `hang_s` keeps the asker waiting first.
     """
 
     pattern: str
@@ -27,6 +28,7 @@ class Fault:
     headers: Mapping[str, str] = field(default_factory=dict)
     times: int = 1
     after: bool = False
+    is_cut: bool = False
     hang_s: float = 0
 
     def hits(self, request: web.Request) -> bool:
@@ -69,6 +71,8 @@ class Twin:
             return await handler(request)
         fault.times -= 1
         await asyncio.sleep(fault.hang_s)
+        if fault.is_cut:
+            await request.content.readany()
         if fault.after:
             await handler(request)
         if not fault.status:

@@ -1,6 +1,5 @@
 """A dataset of the Hub brought here as one file, at a commit that is told. Works in a child that has a deadline."""
 
-import os
 import shutil
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -65,7 +64,7 @@ def bring(text: str, target: Path, cache: Path, limit_bytes: int) -> Brought:
 def find(wanted: HubDataset, deadline: float) -> tuple[str, str | None, DatasetInfo]:
     """The endpoint that has the dataset, the token for it, and what it says. Raises Refusal."""
     found: Refusal | None = None
-    for address, token in sources(os.environ.get("HF_TOKEN") or None):
+    for address, token in sources(client.reader()):
         try:
             return address, token, client.retried(_asker(wanted, wanted.revision, address, token), deadline)
         except client.TROUBLE as error:

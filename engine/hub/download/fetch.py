@@ -144,7 +144,7 @@ def from_hub(model: Model, cache: Path, log: EventLog, patience_s: float) -> tup
         raise Refusal(f"The run does not say which commit of {model.id} it wants: plan it again.", "model")
     there = whole_in_cache(model, cache)
     deadline = time.monotonic() + (0 if there else patience_s)
-    *first, last = sources(os.environ.get("HF_TOKEN") or None)
+    *first, last = sources(client.reader())
     for address, token in first:
         try:
             return download(model, address, token, cache, log, deadline)

@@ -65,10 +65,14 @@ def look_at_embedded(name: str, cache: Path) -> Look:
 
 
 def sources(token: str | None) -> list[tuple[str, str | None]]:
-    """The endpoints to ask, each with the token that it may see: the local Hub's token never leaves this machine."""
+    """The endpoints to ask, each with the token that it may see: the local Hub's token never leaves this machine, and
+    where there is one, a reader's token is for the Hub elsewhere."""
     here = client.endpoint()
     elsewhere = os.environ.get(ELSEWHERE, client.PUBLIC)
-    return [(here, token), (elsewhere, None)] if client.is_loopback(here) and elsewhere else [(here, token)]
+    if not (client.is_loopback(here) and elsewhere):
+        return [(here, token)]
+    reader = os.environ.get("HF_READ_TOKEN") or None
+    return [(here, (os.environ.get("HF_TOKEN") or None) if reader else token), (elsewhere, reader)]
 
 
 def look_at_repo(name: str, revision: str, token: str | None, cache: Path) -> Look:

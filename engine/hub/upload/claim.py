@@ -9,10 +9,10 @@ import os
 import sys
 import time
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeVar
+from typing import Literal, TypeVar
 
 from huggingface_hub import CommitOperationAdd, HfApi, ModelInfo
 from huggingface_hub.errors import HfHubHTTPError, RepositoryNotFoundError
@@ -32,6 +32,7 @@ tags: [threadtune]
 
 A model is being trained for this place (run {run}). If that fails, this repo goes away again.
 """
+GATES: Mapping[str, Literal["auto", "manual"]] = {"auto": "auto", "manual": "manual"}
 T = TypeVar("T")
 
 
@@ -55,7 +56,8 @@ class Pushing:
 
     def tell(self, error: BaseException) -> None:
         code = client.status(error)
-        trouble = f"has trouble (status {code})" if code else "cannot be reached"
+        away = "has trouble" if client.is_garbled(error) else "cannot be reached"
+        trouble = f"has trouble (status {code})" if code else away
         self.log.write("warning", text=f"The Hub {trouble}; {self.comfort}.")
 
 
@@ -176,6 +178,7 @@ def claim_one(pushing: Pushing, repo: str, is_ours: bool) -> ModelInfo | None:
         head = pushing.call(lambda: client.info(pushing.api, repo))
         if is_new or is_untouched(head) or has_our_commit(pushing, repo):
             check_visibility(pushing, repo, head)
+            gate(pushing, repo, head)
             return head
     pushing.log.write("phase", phase="finding another name", claim="taken", repo=repo)
     return None
@@ -226,6 +229,14 @@ def mark(folder: RunFolder) -> str:
     """What tells this run from one of the same number elsewhere."""
     spec = folder.read_spec()
     return f"{spec.method} on {spec.model.id}, rows {spec.train.sha256}"
+
+
+def gate(pushing: Pushing, repo: str, head: ModelInfo) -> None:
+    """Where HF_GATED says so, people have to ask for a public model: `auto` gives it to all of them, `manual` to those
+    who are let in by hand."""
+    wanted = GATES.get(os.environ.get("HF_GATED", ""))
+    if wanted and not pushing.is_private and head.gated != wanted:
+        pushing.call(lambda: pushing.api.update_repo_settings(repo, gated=wanted))
 
 
 def check_visibility(pushing: Pushing, repo: str, head: ModelInfo) -> None:

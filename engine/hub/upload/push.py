@@ -29,8 +29,10 @@ PASSED = (
 )
 """What the program that loads the model from the Hub gets to know."""
 LOAD_S = 1800.0
-DEADLINE_S = 1800.0
-"""How long passing trouble of the Hub is waited out within one attempt."""
+DEADLINE_S = 4 * 3600.0
+"""How long passing trouble of the Hub is waited out within one attempt: its long outages took two hours."""
+SILENCE_S = 120.0
+"""How long the Hub may say nothing while it takes a file or makes a commit."""
 
 
 def push(path: Path, to: str = "", deadline_s: float = DEADLINE_S) -> bool:
@@ -78,7 +80,7 @@ def carry_out(folder: RunFolder, log: EventLog, work: Path, to: str, deadline_s:
     deadline = time.monotonic() + deadline_s
     try:
         rights.check(token, wish.split("/")[0], address, deadline)
-        pushing = Pushing(client.connect(token, address, 120), address, folder, log, deadline)
+        pushing = Pushing(client.connect(token, address, SILENCE_S), address, folder, log, deadline)
         is_loopback = client.is_loopback(address)
         if spec.target.is_pull_request and not to:
             offer(pushing, stage(folder, trained, spec, work / "upload", wish, is_loopback), wish)

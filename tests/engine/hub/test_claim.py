@@ -197,3 +197,14 @@ def test_rights_are_told_on_the_command_line(twin: Twin, tmp_path: Path) -> None
     done = engine("rights", "acme", "--json", environment=environment)
     assert done.returncode == 1
     assert json.loads(done.stdout)["refusal"]["field"] == "namespace"
+
+
+@pytest.mark.parametrize(("chosen", "found"), [("off", False), ("manual", "manual")])
+def test_a_public_repo_is_gated_where_the_operator_wants_that(
+    run: RunFolder, twin: Twin, api: HfApi, monkeypatch: pytest.MonkeyPatch, chosen: str, found: object
+) -> None:
+    run.write_spec(replace(run.read_spec(), target=Target(REPO, is_private=False)))
+    monkeypatch.setenv("HF_GATED", chosen)
+    begin(run)
+    info = api.model_info(REPO)
+    assert (info.private, info.gated) == (False, found)

@@ -180,6 +180,15 @@ def test_a_gated_model_needs_a_token_that_was_let_in(
     assert fetch(run, twin)
 
 
+def test_a_readers_token_of_its_own_fetches_what_the_writers_may_not(
+    twin: Twin, api: HfApi, bases: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = make(tmp_path, Model(BASE, put_base(twin, bases["causal"])))
+    api.update_repo_settings(BASE, gated="auto")
+    monkeypatch.setenv("HF_READ_TOKEN", twin.token)
+    assert fetch(run, twin, token="hf_bob")
+
+
 @pytest.mark.parametrize("revision", ["0" * 40, ""])
 def test_a_commit_that_is_not_there_is_told(twin: Twin, bases: dict[str, Path], tmp_path: Path, revision: str) -> None:
     put_base(twin, bases["causal"])

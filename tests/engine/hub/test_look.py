@@ -11,7 +11,7 @@ from huggingface_hub import HfApi
 
 from engine.hub import client
 from engine.hub.client import connect
-from engine.hub.download.look import look
+from engine.hub.download.look import look, sources
 from engine.plan.gates import fits
 from engine.plan.models import DEFAULT_CAUSAL, DEFAULT_MASKED, MODELS, Look, find, nearest
 from engine.refusal import Refusal
@@ -219,6 +219,18 @@ def test_what_a_local_hub_lacks_is_looked_for_on_the_public_one_without_a_token(
     twin.fail(f"GET /api/models/{BASE}$", 404, headers={"X-Error-Code": "RepoNotFound"})
     assert finder(BASE).id == BASE
     assert twin.count(f"GET /api/models/{BASE}$") == 2
+
+
+def test_a_readers_token_is_for_the_hub_elsewhere_where_models_go_to_a_local_one(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("HF_TOKEN", "hf_local")
+    monkeypatch.setenv("HF_READ_TOKEN", "hf_reader")
+    monkeypatch.setenv("HF_ENDPOINT", "http://127.0.0.1:7861")
+    monkeypatch.setenv("HF_PUBLIC_ENDPOINT", client.PUBLIC)
+    assert sources(client.reader()) == [("http://127.0.0.1:7861", "hf_local"), (client.PUBLIC, "hf_reader")]
+    monkeypatch.setenv("HF_ENDPOINT", client.PUBLIC)
+    assert sources(client.reader()) == [(client.PUBLIC, "hf_reader")]
 
 
 def test_an_embedded_model_that_is_not_ready_says_how_to_make_it(finder: Finder) -> None:
