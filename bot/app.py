@@ -22,6 +22,7 @@ from bot.talk.answer import answer
 from bot.talk.context import Context
 from bot.talk.runs import ask, progress, revoked, schedules
 from bot.team import notices
+from bot.watching import figures
 from bot.web import Health, serve_web
 from engine import fault
 from engine.database import Database
@@ -40,6 +41,7 @@ CURSOR_S = 5.0
 TIDY_S = 5.0
 STALLED_S = 300.0
 DIGEST_S = 60.0
+FIGURES_S = 15.0
 SCHEDULES_S = 2.0
 SWEEP_S = 60.0
 KEEP_S = 3600.0
@@ -91,7 +93,9 @@ class App:
             except Refusal as refusal:
                 return refusal
         fault.point("inbox.before")
-        if await self.database.write(store.receive, incoming, self.context.clock()):
+        with figures.ACK.time():
+            is_new = await self.database.write(store.receive, incoming, self.context.clock())
+        if is_new:
             fault.point("inbox.stored")
             self._answer_soon(incoming)
         return None
@@ -180,6 +184,7 @@ class App:
             self._answer_soon(incoming)
         ticks = ((OUTBOX_S, self.outbox.tick), (PROGRESS_S, self._tell), (CURSOR_S, self._save_cursor))
         self.scheduler.every(DIGEST_S, self._digest)
+        self.scheduler.every(FIGURES_S, partial(figures.measure, self.database))
         self.scheduler.every(SCHEDULES_S, self._follow_schedules)
         self.scheduler.every(SWEEP_S, self._sweep)
         self.scheduler.every(KEEP_S, self._keep)

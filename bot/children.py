@@ -11,6 +11,7 @@ from weakref import WeakKeyDictionary
 
 import structlog
 
+from bot.watching import figures
 from engine.refusal import Refusal
 
 log = structlog.get_logger()
@@ -55,12 +56,16 @@ async def _ask(words: tuple[str, ...], timeout_s: float, environment: Mapping[st
     try:
         out, err = await asyncio.wait_for(child.communicate(), timeout_s)
     except TimeoutError:
+        figures.HUB_CALLS.labels(words[0], "too_slow").inc()
         raise Refusal(f"That took longer than {timeout_s:g} s, so I stopped it. {if_slow}") from None
     finally:
         if child.returncode is None:
             child.kill()
             await child.wait()
-    return _answer(words[0], child.returncode or 0, out, err.decode(errors="replace"))
+    answer = _answer(words[0], child.returncode or 0, out, err.decode(errors="replace"))
+    if environment:
+        figures.HUB_CALLS.labels(words[0], "done").inc()
+    return answer
 
 
 def _answer(word: str, code: int, out: bytes, err: str) -> Answer:

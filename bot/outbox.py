@@ -9,6 +9,7 @@ import structlog
 from bot import store
 from bot.chat import Chat, Denied, Gone, Message, MessageId, TryLater
 from bot.store import Letter
+from bot.watching import figures
 from engine import fault
 from engine.database import Database
 
@@ -60,16 +61,21 @@ class Outbox:
         # A process that was paused meanwhile may no longer own the database: the look at it says so, before it speaks.
         if not await self.database.read(store.is_due, letter):
             return True
+        call = "post" if letter.id is None else "edit"
         try:
             message_id = await self._put(letter, letter.message)
+            figures.CALLS.labels(call, "done").inc()
         except TryLater as wait:
+            figures.CALLS.labels(call, "try_later").inc()
             await self.database.write(store.postpone, letter, self.clock() + wait.seconds)
             return False
         except (Gone, Denied) as reason:
+            figures.CALLS.labels(call, type(reason).__name__.lower()).inc()
             log.warning("message given up", key=letter.message.key, reason=repr(reason))
             await self.database.write(store.give_up, letter, repr(reason))
             return True
         except Exception as error:
+            figures.CALLS.labels(call, "failed").inc()
             # A connection that broke says nothing against the letter; what the platform or its file says does.
             if not isinstance(error, OSError) or isinstance(error, FileNotFoundError):
                 self.failing.setdefault(letter.seq, self.clock())

@@ -75,9 +75,14 @@ def _application(settings: Settings, health: Health) -> web.Application:
         told = {"stopped": stale, "hub": hub, "ailment": health.ailment, "shortage": health.shortage}
         return web.json_response(told, status=503 if stale or health.ailment or health.shortage else 200)
 
+    async def healthy(_: web.Request) -> web.Response:
+        """What starting the bot anew may mend: not a disk that is full."""
+        stale = health.stale()
+        return web.json_response({"stopped": stale}, status=503 if stale or health.ailment else 200)
+
     async def metrics(_: web.Request) -> web.Response:
         return web.Response(body=generate_latest(), content_type="text/plain")
 
     application = web.Application()
-    application.add_routes([web.get("/healthz", ready), web.get("/readyz", ready), web.get("/metrics", metrics)])
+    application.add_routes([web.get("/healthz", healthy), web.get("/readyz", ready), web.get("/metrics", metrics)])
     return application

@@ -135,6 +135,12 @@ class Scheduler:
     @asynccontextmanager
     async def _mending(self, run_id: str, now: float) -> AsyncIterator[None]:
         """A Refusal fails the run with its text; any other error is ours: logged, and tried again at the next tick."""
+        with structlog.contextvars.bound_contextvars(run=run_id):
+            async with self._caught(run_id, now):
+                yield
+
+    @asynccontextmanager
+    async def _caught(self, run_id: str, now: float) -> AsyncIterator[None]:
         try:
             yield
         except Refusal as refusal:

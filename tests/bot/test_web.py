@@ -46,6 +46,8 @@ async def test_a_chat_that_takes_no_token_turns_the_bot_unhealthy(port: int) -> 
     health = Health()
     async with serve_web(Settings(_env_file=None, http_port=port), health):
         assert await status(port, "/healthz") == 200
+        health.shortage = "The disk is full."
+        assert (await status(port, "/healthz"), await status(port, "/readyz")) == (200, 503)
         health.ailment = "Slack no longer takes SLACK_BOT_TOKEN."
         assert await status(port, "/healthz") == 503
         assert await status(port, "/readyz") == 503

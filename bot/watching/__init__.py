@@ -1,0 +1,1 @@
+"""What the bot measures of itself, for whoever watches it."""
