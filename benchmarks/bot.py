@@ -112,6 +112,7 @@ async def measure(folder: Path, pipe: Connection, seconds: int) -> dict[str, Any
     found = await asks(pipe, "events", seconds)
     took = found.pop("took")
     acks = {f"ack_p{share * 100:g}_ms": percentile(took, share) for share in (0.5, 0.99, 0.999)}
+    found["loop_lag_p99_ms_events"] = percentile(lags, 0.99)
     found |= {**acks, "ack_max_ms": percentile(took, 1.0), "rss_mb_after_events": rss_mb()}
     found |= await asks(pipe, "uploads", UPLOADS)
     found |= {"loop_lag_p99_ms": percentile(lags, 0.99), "loop_lag_max_ms": percentile(lags, 1.0)}

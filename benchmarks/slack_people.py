@@ -54,6 +54,13 @@ def answers(there: Twin) -> Counter[str]:
     return Counter(message["thread_ts"] for message in said if message.get("thread_ts") and message["user"] == BOT)
 
 
+def reports(there: Twin) -> Counter[str]:
+    """As `answers`, of the reports on files only."""
+    said = (message for messages in there.at.messages.values() for message in messages)
+    mine = (m for m in said if m.get("thread_ts") and m["user"] == BOT and "200 rows" in str(m.get("blocks", m)))
+    return Counter(message["thread_ts"] for message in mine)
+
+
 async def deliver(there: Twin, payload: Payload, took: list[float]) -> None:
     body, kind = encoded(payload)
     start = time.monotonic()
@@ -64,6 +71,8 @@ async def deliver(there: Twin, payload: Payload, took: list[float]) -> None:
 async def events(there: Twin, seconds: int) -> dict[str, Any]:
     """Mentions at a steady rate; `took` is the seconds until each delivery was acknowledged."""
     took: list[float] = []
+    for number in range(PER_S):  # a bot that has just started is slower for the first of them
+        await deliver(there, event(there, f"C9{number % CHANNELS}", f"<@{BOT}> help"), [])
     roots, tasks, began = [], [], time.monotonic()
     for number in range(PER_S * seconds):
         payload = event(there, f"C9{number % CHANNELS}", f"<@{BOT}> help")
@@ -99,16 +108,16 @@ async def uploads(there: Twin, many: int) -> dict[str, Any]:
     hands = Hands(there)
     roots = [hands.drops("U1", f"C9{number % CHANNELS}", f"rows-{number}.csv", ROWS) for number in range(many)]
     seconds = await until_answered(there, roots)
-    found = answers(there)
+    found = reports(there)
     return {"uploads": many, "uploads_unanswered": sum(not found[root] for root in roots), "uploads_s": seconds}
 
 
 async def status(there: Twin, many: int) -> dict[str, Any]:
     """One after the other; `status` is the seconds from the mention to the answer in the thread."""
     took = []
-    for number in range(many):
+    for number in range(-5, many):  # the first ones come upon the database that was just filled, still in its log
         start = time.monotonic()
-        payload = event(there, f"C9{number % CHANNELS}", f"<@{BOT}> status {number + 1}")
+        payload = event(there, f"C9{number % CHANNELS}", f"<@{BOT}> status {abs(number) + 1}")
         await deliver(there, payload, [])
         while not any(
             m.get("thread_ts") == payload["event"]["ts"] for m in there.at.messages[payload["event"]["channel"]][-3:]
@@ -117,4 +126,4 @@ async def status(there: Twin, many: int) -> dict[str, Any]:
                 break
             await asyncio.sleep(0.002)
         took.append(time.monotonic() - start)
-    return {"status": took}
+    return {"status": took[5:]}

@@ -46,7 +46,8 @@ class Source:
     `mapping` gives for each column that the method needs the column of the file that holds it,
     e.g. `{"prompt": "question", "text": "answer"}`. `wants_unescape` turns the two characters
     backslash-n of a cell into a line break; `as_conversation` reads turn markers in `text`
-    (`human: … bot: …`) as a conversation.
+    (`human: … bot: …`) as a conversation. With `marks_are_text` the marks of a chat template in a cell are text
+    in language modeling too, as they always are in turns and in pairs.
     """
 
     name: str
@@ -54,6 +55,7 @@ class Source:
     mapping: Mapping[str, str]
     wants_unescape: bool = False
     as_conversation: bool = False
+    marks_are_text: bool = False
 
 
 @dataclass(frozen=True)
@@ -197,6 +199,8 @@ class Run:
     """The run that this one goes on with or repeats."""
     resumes: bool = False
     """Whether it begins at the last checkpoint of that run."""
+    estimate_s: float = 0.0
+    """What it was estimated to take when it was planned; 0 for unknown."""
     queued_at: float = 0.0
     started_at: float = 0.0
     ended_at: float = 0.0

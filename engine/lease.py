@@ -84,7 +84,7 @@ def look_through(url: str) -> None:
         with engine.begin() as db:
             found = db.execute(sa.text("PRAGMA quick_check(1)")).scalar()
             if found != "ok":
-                raise DatabaseError("PRAGMA quick_check", None, sqlite3.DatabaseError(found))
+                raise DatabaseError("PRAGMA quick_check", None, sqlite3.DatabaseError(str(found).splitlines()[-1]))
     finally:
         engine.dispose()
 

@@ -18,6 +18,7 @@ from bot.talk.commands import (
     Pasted,
     Plan,
     Push,
+    Queue,
     Resume,
     Retry,
     Show,
@@ -74,6 +75,8 @@ async def _command(context: Context, incoming: Incoming, text: str) -> None:
             await reports.something_asked(context, incoming, request)
         case Show() as request:
             await shown.show(context, incoming, request)
+        case Queue():
+            await shown.queue(context, incoming)
         case Models():
             await models.show(context, incoming)
         case Cancel() as request:

@@ -58,6 +58,11 @@ class Show:
 
 
 @dataclass(frozen=True)
+class Queue:
+    """Say what runs, what waits, and when it is likely to start."""
+
+
+@dataclass(frozen=True)
 class Models:
     """Say which models were made."""
 
@@ -136,6 +141,7 @@ Request = (
     | Check
     | Plan
     | Show
+    | Queue
     | Models
     | Cancel
     | Resume
@@ -174,7 +180,9 @@ def parse(text: str) -> Request:
     match word:
         case _ if word in NEEDS:
             return _plan(word, text.split(maxsplit=1)[1] if rest else "")
-        case "status" | "list" | "queue":
+        case "queue":
+            return Queue()
+        case "status" | "list":
             return Show(_run(rest[0]) if rest else "")
         case "models":
             return Models()

@@ -170,7 +170,8 @@ def _start(
     if draft is None:
         return False
     check_limit(db, context, incoming.person.id, draft.hours, is_free)
-    run = engine.store.queue_run(db, replace(draft.spec, requester=incoming.person.id), context.clock())
+    spec = replace(draft.spec, requester=incoming.person.id)
+    run = engine.store.queue_run(db, spec, context.clock(), draft.hours * 3600)
     store.watch(db, run.id, incoming.place, incoming.person, is_private)
     _settle(db, incoming, draft, f"Run {run.id}, started by {incoming.person.name}")
     return True

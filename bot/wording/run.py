@@ -1,6 +1,7 @@
 """What the bot says of a run: its one living message, its end, and the lists."""
 
-from collections.abc import Iterable, Sequence
+from collections import Counter
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -11,6 +12,7 @@ from bot.wording.numbers import bar, count, duration, number, size, sparkline
 from engine.jobs import Answer, Result, Run, Status
 
 MAX_CELL = 200
+OPEN = (Status.running, Status.queued, Status.waiting, Status.trained, Status.pushing)
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 METRICS = {
     "eval_loss": "held-out loss",
@@ -200,6 +202,29 @@ def listing(key: str, runs: Sequence[Run]) -> Message:
         f"The last {count(len(runs), 'run')}.",
         table=Table(("Run", "State", "Method", "Data", "Where it stands"), rows),
     )
+
+
+def queue(key: str, runs: Sequence[Run], seen: Collection[str], waits: Mapping[str, float]) -> Message:
+    """`seen` are the runs that may be named here; `waits` the seconds until a queued one starts, if known."""
+    if not runs:
+        return Message(key, "Nothing runs and nothing waits.")
+    counts = Counter(run.status for run in runs)
+    counted = [f"{counts[status]} {status}" for status in OPEN if counts[status]]
+    rows = tuple(
+        (run.id, run.status.value, subject(run), _when(run, waits))
+        if run.id in seen
+        else ("", run.status.value, "a run of another place", _when(run, waits))
+        for run in runs
+    )
+    return Message(key, ", ".join(counted) + ".", table=Table(("Run", "State", "What", "When"), rows))
+
+
+def _when(run: Run, waits: Mapping[str, float]) -> str:
+    if run.status is Status.queued:
+        wait_s = waits.get(run.id)
+        return "not known yet" if wait_s is None else f"starts in about {duration(wait_s)}" if wait_s else "next"
+    left_s = run.progress.left_s
+    return f"about {duration(left_s)} left" if left_s else run.reason[:MAX_CELL]
 
 
 def _short(run: Run) -> str:

@@ -20,7 +20,7 @@ from engine.store.jobs import (
     save_run,
     wake,
 )
-from engine.store.queue import in_turn, position, turns
+from engine.store.queue import in_turn, position, starts, turns
 from engine.store.tables import attempts_table, events_table, metadata, runs, uploads
 from engine.store.tried import Tried, add_attempt, attempts, end_attempt, open_attempts
 
@@ -51,6 +51,7 @@ __all__ = [
     "run",
     "runs",
     "save_run",
+    "starts",
     "turns",
     "upload",
     "uploads",

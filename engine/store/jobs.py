@@ -13,9 +13,9 @@ from engine.store.tables import runs
 OPEN = [str(status) for status in Status if not status.is_over]
 
 
-def queue_run(db: Connection, spec: JobSpec, now: float) -> Run:
+def queue_run(db: Connection, spec: JobSpec, now: float, estimate_s: float = 0.0) -> Run:
     """A new run at the end of the queue."""
-    return add_run(db, Run("", spec, queued_at=now))
+    return add_run(db, Run("", spec, queued_at=now, estimate_s=estimate_s))
 
 
 def add_run(db: Connection, new: Run) -> Run:

@@ -19,6 +19,32 @@ def position(db: Connection, run_id: str) -> int:
     return waiting.index(run_id) + 1
 
 
+def starts(in_turn: Sequence[Run], slots: int, now: float) -> dict[str, float]:
+    """In how many seconds each queued run is likely to start, by run, as far as what is before it is estimated.
+
+    Each run takes the place that is free first; of the runs at work counts what they said themselves.
+    """
+    begun = [run for run in in_turn if run.status is Status.running]
+    left: list[float | None] = [_left(run, now) for run in begun]
+    left += [0.0] * (slots - len(begun))
+    found: dict[str, float] = {}
+    for queued in (known for known in in_turn if known.status is Status.queued):
+        if not left or None in left:
+            break
+        first = min(range(len(left)), key=lambda place: left[place] or 0.0)
+        wait_s = left[first] or 0.0
+        found[queued.id] = wait_s
+        left[first] = wait_s + queued.estimate_s if queued.estimate_s else None
+    return found
+
+
+def _left(run: Run, now: float) -> float | None:
+    """Seconds that a run at work is likely to take still; None where nobody knows."""
+    if run.progress.left_s is not None:
+        return run.progress.left_s
+    return max(0.0, run.started_at + run.estimate_s - now) if run.estimate_s else None
+
+
 def in_turn(db: Connection) -> list[Run]:
     """The open runs, those that wait in the order in which they may start."""
     opened = open_runs(db)

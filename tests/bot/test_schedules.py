@@ -16,7 +16,7 @@ from bot.migrate import upgrade
 from bot.settings import Settings
 from bot.talk.answer import answer
 from bot.talk.context import Context
-from bot.talk.runs import schedules
+from bot.talk.runs import revoked, schedules
 from engine.database import Database
 from engine.jobs import JobSpec, Model, Run, Source, Status, Target
 from tests.fakes.chat import FakeChat, Server
@@ -191,6 +191,31 @@ async def test_a_schedule_is_its_owners_and_known_in_its_place(talk: Talk) -> No
     assert "There is no schedule 1." in await talk.says("unschedule 1", BOB, Place("C2/1"))
     assert "Schedule 1 is ann's" in await talk.says("unschedule 1", BOB)
     assert "Schedule 1 is over" in await talk.says("unschedule 1", Person("U9", "eve"))
+
+
+async def test_the_queue_says_what_runs_and_when_the_next_starts(talk: Talk) -> None:
+    assert await talk.says("queue") == "Nothing runs and nothing waits."
+    await talk.knows(Run("", SPEC, status=Status.running, started_at=talk.now - 60, estimate_s=3660.0))
+    await talk.knows(Run("", SPEC, estimate_s=60.0))
+    assert await talk.says("queue") == "1 running, 1 queued."
+    table = (await talk.shown(f"k{talk.count}/answer")).table
+    assert table and [row[-1] for row in table.rows] == ["", "starts in about 1 h 0 min"]
+    await talk.says("queue", BOB, Place("C2/1"))
+    table = (await talk.shown(f"k{talk.count}/answer")).table
+    assert table and [row[2] for row in table.rows] == ["a run of another place"] * 2
+
+
+async def test_a_queued_run_of_who_may_no_longer_start_is_cancelled_and_that_is_said(talk: Talk) -> None:
+    await talk.knows(Run("", SPEC))
+    await revoked.tick(talk.context)
+    assert (await talk.runs())[0].cancel == ""
+    for allowed, wish in (("U1", ""), ("U2", "drop")):
+        settings = talk.context.settings.model_copy(update={"may_start": allowed})
+        talk.context = replace(talk.context, settings=settings)
+        for _ in range(2):
+            await revoked.tick(talk.context)
+        assert (await talk.runs())[0].cancel == wish
+    assert "ann may no longer start runs" in (await talk.shown("run/1/revoked")).text
 
 
 async def test_what_cannot_be_scheduled_is_said(talk: Talk) -> None:

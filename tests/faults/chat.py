@@ -5,7 +5,7 @@ work of the bot and its adapter, which looks a key up before it posts.
 """
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -17,6 +17,7 @@ from aiohttp import web
 from bot.chat import Command, Gone, Handler, Incoming, Message, MessageId, Person, Place, Press, TryLater, Upload
 from engine import fault
 
+Handling = Callable[[web.Request], Awaitable[web.StreamResponse]]
 KINDS = {"Command": Command, "Press": Press, "Upload": Upload}
 
 
@@ -39,6 +40,11 @@ class Platform:
     edits: int = 0
     files: dict[str, bytes] = field(default_factory=dict)
     troubles: list[int | str] = field(default_factory=list)
+    is_cut: bool = False
+    """Whether nothing reaches it, and nothing comes from it."""
+    gone: set[str] = field(default_factory=set)
+    """Places that were deleted."""
+    refused: int = 0
     url: str = ""
 
     def does(self, person: Person, place: Place, what: Command | Press | Upload, times: int = 1) -> str:
@@ -49,7 +55,7 @@ class Platform:
         return key
 
     async def start(self) -> web.AppRunner:
-        application = web.Application()
+        application = web.Application(middlewares=[self._cut])
         routes: list[tuple[str, Callable[[web.Request], Any]]] = [
             ("/events", self._events),
             ("/find", self._find),
@@ -65,6 +71,11 @@ class Platform:
         self.url = str(runner.addresses[0][1])
         return runner
 
+    @web.middleware
+    async def _cut(self, request: web.Request, handler: Handling) -> web.StreamResponse:
+        self.refused += self.is_cut
+        return web.json_response({}, status=503) if self.is_cut else await handler(request)
+
     async def _events(self, request: web.Request) -> web.Response:
         after = int((await request.json())["after"])
         for _ in range(20):
@@ -79,6 +90,9 @@ class Platform:
 
     async def _post(self, request: web.Request) -> web.Response:
         values = await request.json()
+        if values["place"] in self.gone:
+            self.refused += 1
+            return web.json_response({}, status=410)
         trouble = self.troubles.pop(0) if self.troubles else 0
         if isinstance(trouble, int) and trouble:
             return web.json_response({}, status=trouble)
@@ -87,6 +101,9 @@ class Platform:
 
     async def _edit(self, request: web.Request) -> web.Response:
         values = await request.json()
+        if self.shown[int(values["id"][1:])].place in self.gone:
+            self.refused += 1
+            return web.json_response({}, status=410)
         self.shown[int(values["id"][1:])].message = values["message"]
         self.edits += 1
         return web.json_response({})
@@ -156,6 +173,8 @@ class LoopbackChat:
         async with aiohttp.ClientSession() as session, session.post(f"{self.base}/{verb}", json=values) as answer:
             if answer.status == 429:
                 raise TryLater(0.3)
+            if answer.status == 410:
+                raise Gone(verb)
             answer.raise_for_status()
             return await answer.json()
 

@@ -112,7 +112,11 @@ class Bot:
         key = self.platform.does(ANN, THREAD, Upload("facts.csv", "facts.csv", len(FACTS)), times)
         await self.sees(f"{key}/report", lambda title: bool(title))
         self.platform.does(ANN, THREAD, Command(words), times)
-        return await self.says("draft/")
+        draft = await self.says("draft/")
+        async with asyncio.timeout(150):
+            while not draft.message["buttons"]:  # noqa: ASYNC110  # it may say first that it is still reading
+                await asyncio.sleep(0.03)
+        return draft
 
     def presses(self, draft: Shown, label: str = "Start", times: int = 1) -> None:
         action = next(button["action"] for button in draft.message["buttons"] if button["label"] == label)

@@ -11,6 +11,7 @@ import engine.store
 from bot import children, store
 from bot.store import Watch
 from bot.talk.context import Context
+from bot.talk.runs import lora
 from bot.team import notices
 from bot.wording import run as words
 from engine import fault
@@ -27,6 +28,7 @@ async def tick(context: Context) -> None:
     """Say how each run stands that was not told to its end. Saying the same again sends nothing."""
     for watch in await context.database.read(store.watched):
         try:
+            await lora.pack(context, watch.run)
             await context.database.write(_tell, context, watch)
         except (SQLAlchemyError, Lost):
             raise  # the database is at fault, not the run
@@ -47,7 +49,8 @@ def _tell(db: Connection, context: Context, watch: Watch) -> None:
 
 def _tell_end(db: Connection, context: Context, watch: Watch, run: Run) -> None:
     folder = context.settings.runs / run.id
-    store.say(db, watch.place, words.final(run, watch.person, plot(folder), config(folder)))
+    end = words.final(run, watch.person, plot(folder), config(folder))
+    store.say(db, watch.place, lora.with_lora(end, run, folder))
     notices.tell_end(db, context, watch, run)
     store.told(db, run.id)
 

@@ -86,7 +86,7 @@ async def _ended(context: Context, incoming: Incoming, run_id: str) -> Run | Non
 
 
 def _anew(run: Run, spec: JobSpec) -> Run:
-    return Run("", spec, of=run.id)
+    return Run("", spec, of=run.id, estimate_s=run.estimate_s)
 
 
 async def queue(context: Context, incoming: Incoming, new: Run) -> None:

@@ -99,7 +99,8 @@ def _hold(db: Connection, context: Context, schedule: Schedule, run: Run, is_fre
 def _add(db: Connection, schedule: Schedule, old: Run, status: Status, reason: str, now: float) -> Run:
     """A run like the old one, of whoever saved the schedule, told in the schedule's thread."""
     spec = replace(old.spec, requester=schedule.person.id, group=schedule.place.id)
-    run = engine.store.add_run(db, Run("", spec, status=status, reason=reason, of=old.id, queued_at=now))
+    new = Run("", spec, status=status, reason=reason, of=old.id, queued_at=now, estimate_s=old.estimate_s)
+    run = engine.store.add_run(db, new)
     store.watch(db, run.id, schedule.place, schedule.person, schedule.is_private)
     return run
 

@@ -33,6 +33,20 @@ async def show(context: Context, incoming: Incoming, request: Show) -> None:
         await context.say(incoming.place, words.listing(key, [context.shown(run)]))
 
 
+async def queue(context: Context, incoming: Incoming) -> None:
+    """All that runs and waits: of what may not be spoken of here, only that it is there."""
+    opened, seen = await context.database.read(_queue, context, incoming)
+    waits = engine.store.starts(opened, len(context.slots()) or 1, context.clock())
+    runs = [context.shown(run) for run in opened]
+    await context.say(incoming.place, words.queue(f"{incoming.key}/answer", runs, seen, waits))
+
+
+def _queue(db: Connection, context: Context, incoming: Incoming) -> tuple[list[Run], set[str]]:
+    opened = engine.store.in_turn(db)
+    watches = ((run.id, store.watch_of(db, run.id)) for run in opened)
+    return opened, {run for run, watch in watches if watch and _may_see(context, incoming, watch)}
+
+
 def _listed(db: Connection, context: Context, incoming: Incoming) -> list[Run]:
     """The latest runs that may be spoken of here."""
     runs = ((run, store.watch_of(db, run.id)) for run in engine.store.recent_runs(db, LOOKED_AT))

@@ -274,3 +274,19 @@ async def test_what_is_no_longer_there_is_said(house: House) -> None:
     run = await house.tick()
     assert run.status is Status.failed
     assert run.reason == "What run 7 had made is no longer here. `/finetune retry 7` begins anew."
+
+
+async def test_while_it_is_held_no_run_leaves_the_queue(house: House) -> None:
+    """As long as the disk is nearly full."""
+    await house.queue()
+    house.scheduler.is_held = True
+    assert (await house.tick()).status is Status.queued
+    house.scheduler.is_held = False
+    assert (await house.tick()).status is Status.running
+
+
+async def test_a_clock_that_jumps_is_not_heard_of(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A day ahead would end every training as one that hangs."""
+    before = house.scheduler.now()
+    monkeypatch.setattr("time.time", lambda: before + 86_400)
+    assert before <= house.scheduler.now() < before + 3600
