@@ -13,6 +13,7 @@ COLUMNS = {
     "facts": ("text",),
     "preferences": ("prompt", "text", "rejected_text"),
     "rewards": ("text", "rejected_text"),
+    "answers": ("prompt", "text", "label"),
     "passages": ("text",),
 }
 

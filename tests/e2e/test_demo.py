@@ -14,7 +14,7 @@ from bot.settings import Settings
 from engine.data.types import NEEDS
 
 pytestmark = pytest.mark.slow
-STEPS = {"sft": 60, "clm": 60, "dpo": 25, "orpo": 25, "reward": 50, "mlm": 50}
+STEPS = {"sft": 60, "clm": 60, "dpo": 25, "orpo": 25, "kto": 25, "reward": 50, "mlm": 50}
 DEMO_S = 600
 MAX_RSS_MB = 120
 
@@ -91,4 +91,5 @@ IMPROVED = {
     "dpo": rose("eval_reward_margin", 0.1),
     "orpo": rose("eval_log_odds_margin", 0.1),
     "reward": rose("eval_reward_accuracy", 0.1),
+    "kto": rose("eval_reward_margin", 0.1),
 }

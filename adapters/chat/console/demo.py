@@ -46,6 +46,7 @@ SCRIPTS = {
     "reward": Script("rewards", "max_steps=50"),
     "dpo": Script("preferences", "max_steps=25"),
     "orpo": Script("preferences", "max_steps=25"),
+    "kto": Script("answers", "max_steps=25"),
     "mlm": Script("passages", "max_steps=50"),
 }
 
@@ -112,7 +113,9 @@ class _Person:
         await self._drops(f"{script.file}-heldout.csv")
         words = f"{method} file={script.file}.csv valid={script.file}-heldout.csv {script.options}"
         self._say(words)
-        plan = await self._until(lambda posted: posted.message.key.startswith("draft/"), ANSWER_S)
+        plan = await self._until(
+            lambda posted: posted.message.key.startswith("draft/") and bool(posted.message.buttons), ANSWER_S
+        )
         if "Unescape \\n" in [button.label for button in plan.message.buttons]:
             plan = await self._presses(plan, "Unescape \\n")
         self._press(plan, "Start")
