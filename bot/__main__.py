@@ -1,4 +1,4 @@
-"""`python -m bot setup | doctor | serve | chat | demo | hub`."""
+"""`python -m bot setup | doctor | serve | chat | demo | hub | reference`."""
 
 import asyncio
 import importlib
@@ -66,6 +66,15 @@ def chat() -> None:
 def demo(method: Annotated[str, typer.Argument(help="sft, clm, reward, dpo, orpo or mlm")] = "sft") -> None:
     """Play a whole conversation: a broken file, a good one, a run, and the model at the end."""
     raise SystemExit(importlib.import_module("adapters.chat.console.demo").demo(method))
+
+
+@cli.command()
+def reference() -> None:
+    """Print docs/commands.md: every command, and every word that `/finetune help` explains."""
+    from bot.wording import help as help_words
+    from bot.wording.terms import page
+
+    sys.stdout.write(page(help_words.TERMS))
 
 
 @cli.command()

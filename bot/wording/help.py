@@ -1,6 +1,7 @@
 """What the bot says when asked what it can do, and its one-line answers."""
 
 from bot.chat import Button, File, Message, Person
+from bot.wording import terms
 from engine.data.types import NEEDS
 from engine.refusal import Refusal
 
@@ -40,7 +41,8 @@ def overview(key: str) -> Message:
         code=f"{rows}\n\n/finetune sft model=… epochs=3 lr=1e-4 valid=10%\n"
         "/finetune status [run] · list · models · cancel run [save] · resume run · retry run [epochs=…]\n"
         "/finetune ask run question · compare run run · push run · logs run · example method · help word\n"
-        "/finetune schedule run every monday 02:00 Europe/Berlin · schedule run at 02:00 · schedules · unschedule id",
+        "/finetune schedule run every monday 02:00 Europe/Berlin · schedule run at 02:00 · schedules · unschedule id\n"
+        "/finetune notify run, all or off · forget run or file · audit",
         buttons=tuple(Button(f"Example for {method}", f"example:{method}") for method in ("sft", "dpo", "reward")),
     )
 
@@ -50,6 +52,8 @@ def term(key: str, word: str) -> Message:
         return Message(key, f"{word} {METHODS[word]}. It needs {', '.join(NEEDS[word])}.")
     if word in TERMS:
         return Message(key, TERMS[word], title=word)
+    if said := terms.meaning(word):
+        return Message(key, said, title=word)
     return overview(key)
 
 
