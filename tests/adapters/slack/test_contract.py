@@ -1,14 +1,18 @@
 """Slack keeps the contract of a chat, over Socket Mode and over HTTP."""
 
+import asyncio
+from collections.abc import Mapping
+
 import pytest
 
 from adapters.chat.slack.chat import SlackChat
 from adapters.chat.slack.settings import SlackSettings
-from bot.chat import Chat, Command, Message, Person, Place, Press, Upload
+from bot.chat import Button, Chat, Command, Message, Person, Place, Press, Upload
 from tests.adapters.slack import lines
-from tests.contract.chat import ChatContract, Platform
+from tests.contract.chat import ChatContract, Platform, eventually
 from tests.twins.slack.hands import Hands
 from tests.twins.slack.server import Twin
+from tests.twins.slack.workspace import Payload
 
 
 class SlackPlatform(Platform):
@@ -52,6 +56,16 @@ class SlackPlatform(Platform):
         upload = self.file(b"text\nhi\n")
         self.twin.at.scopes.discard("files:read")
         return upload
+
+    async def fills_in(self, button: Button, values: Mapping[str, str]) -> bool:
+        (shown,) = self.hands.sees("U1")
+        self.hands.press_label("U1", shown, button.label)
+        self.filling = asyncio.create_task(self._submit({name: {"value": value} for name, value in values.items()}))
+        return True
+
+    async def _submit(self, values: dict[str, Payload]) -> None:
+        await eventually(lambda: bool(self.twin.at.views))
+        self.hands.submits("U1", next(iter(self.twin.at.views.values())), values)
 
     def asks_to_wait(self, seconds: float) -> bool:
         self.twin.at.faults["chat.postMessage"].append(f"429:{seconds:g}")

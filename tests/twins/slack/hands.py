@@ -118,7 +118,7 @@ class Hands:
             self.at.private.append({"ts": self.at.stamp(), "channel": channel, "user": user, "blocks": [], **answer})
 
     def shortcut(self, user: str, channel: str, ts: str) -> None:
-        message = self.at.message(channel, ts)
+        message = {name: value for name, value in self.at.message(channel, ts).items() if name != "subtype"}
         self.twin.delivery.send(
             {
                 "type": "message_action", **self._who(user), "callback_id": "finetune-this-file", "message": message,

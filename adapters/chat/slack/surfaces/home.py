@@ -30,6 +30,7 @@ WELCOME = (
     "with its line, or a preview of what the model would see. `/finetune` opens a form, `/finetune example dpo` shows "
     "what a dataset looks like, `/finetune help` the rest."
 )
+ELSEWHERE = ("in this channel", "in a channel that I am in, or here")
 
 
 def place(team: str, user: str, part: str) -> Place:
@@ -78,10 +79,7 @@ def _home(said: dict[str, Message]) -> list[dict[str, Any]]:
     methods = "\n".join(f"{method}: {', '.join(needs)}" for method, needs in NEEDS.items())
     return [
         {"type": "header", "text": plain("threadtune", 150)},
-        {
-            "type": "section",
-            "text": plain(WELCOME.replace("in this channel", "in a channel that I am in, or here"), 3000),
-        },
+        {"type": "rich_text", "elements": list(blocks.listed(Message("", WELCOME.replace(*ELSEWHERE))))},
         {
             "type": "actions",
             "elements": [
