@@ -92,8 +92,9 @@ def asked_in(db: Connection, place: str) -> str:
     here = [question for question in at_work(db) if question.place == place]
     if here:
         return here[-1].run
-    latest = db.execute(_bodies().where(questions.c.place == place)).scalars().all()
-    return _all(latest[-1:])[0].run if latest and _is_loaded(db, _all(latest[-1:])[0]) else ""
+    of_place = select(questions.c.body).where(questions.c.place == place)
+    latest = _all(db.execute(of_place.order_by(questions.c.id.desc()).limit(1)).scalars().all())
+    return latest[0].run if latest and _is_loaded(db, latest[0]) else ""
 
 
 def _is_loaded(db: Connection, question: Question) -> bool:

@@ -60,6 +60,14 @@ def test_a_full_training_is_asked_beside_its_base_too(tmp_path: Path) -> None:
     assert base != tuned
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("method", ["dpo", "orpo", "kto"])
+def test_a_model_that_learned_preferences_answers_too(method: str, tmp_path: Path) -> None:
+    run = trained(tmp_path, method, max_steps=6, batch_size=8)
+    ((_, base, tuned),) = ask_once(run.path, ["hello 3"])
+    assert base != tuned
+
+
 @pytest.mark.parametrize(("method", "text"), [("mlm", "nice to [MASK] you"), ("reward", "nice to meet you")])
 def test_masks_are_filled_and_texts_are_scored(method: str, text: str, tmp_path: Path) -> None:
     run = trained(tmp_path, method, max_steps=2)
