@@ -109,7 +109,7 @@ def check(
 
     words, named = tuple(columns or ()), tuple(filter(None, fixes.split(",")))
     with here(file) as (path, known_as):
-        wish = Wish(path, name or known_as, method, model, words, fix, named, rows, fill, arrow, as_json)
+        wish = Wish(path, name or known_as, method, model, words, fix, named, rows, arrow, as_json, fill)
         raise typer.Exit(check_and_print(wish))
 
 
@@ -240,6 +240,14 @@ def release(folder: Path, json: Annotated[bool, typer.Option("--json", help="Pri
     from engine.commands.hub import tell_release
 
     raise typer.Exit(tell_release(folder, json))
+
+
+@app.command()
+def pack(folder: Path, json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False) -> None:
+    """Put a run's lora into one file, where there is one of a size that a chat takes."""
+    from engine.commands.hub import tell_pack
+
+    raise typer.Exit(tell_pack(folder, json))
 
 
 @app.command()

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
-from bot.chat import Button, Message, Table
+from bot.chat import Button, Field, Message, Table
 from bot.wording.numbers import count, duration, number
 from engine.data.types import Preview, Sample, Setting
 from engine.jobs import Target, Value
@@ -11,6 +11,8 @@ from engine.plan.gates import template_words
 
 MAX_SAMPLE = 700
 QUESTION = "\nStart it?"
+ASKED = ("epochs", "learning_rate", "max_length", "lora")
+OTHERS = "others"
 
 
 def planning(key: str, method: str) -> Message:
@@ -34,6 +36,7 @@ def plan(key: str, draft: str, preview: Preview, file: str, target: Target, doub
         buttons=(
             Button("Start", f"start:{draft}", "primary"),
             *_choices(draft, preview),
+            Button("Settings", f"settings:{draft}", form=tuple(_form(preview.parameters))),
             Button("Discard", f"drop:{draft}"),
         ),
     )
@@ -119,11 +122,24 @@ def _choices(draft: str, preview: Preview) -> Iterable[Button]:
         yield Button(
             f"Write turns as {word}" if word != "none" else "Write turns plainly", f"again:{draft}:template={word}"
         )
+    if preview.marks:
+        label, word = ("Marks are plain text", "text") if preview.marks == "keep" else ("Already formatted", "keep")
+        yield Button(label, f"again:{draft}:marks={word}")
     if preview.unescape:
         is_on = preview.parameters.get("unescape", Setting(value=False)).value
         yield Button(
             "Keep \\n as it is" if is_on else "Unescape \\n", f"again:{draft}:unescape={'off' if is_on else 'on'}"
         )
+
+
+def _form(settings: Mapping[str, Setting]) -> Iterable[Field]:
+    """The parameters that people change most, as they stand, and a line for any other."""
+    for name in ASKED:
+        if name in settings:
+            now = value(settings[name].value)
+            choices = ("on", "off") if isinstance(settings[name].value, bool) else ()
+            yield Field(name, name.replace("_", " ").capitalize(), now, choices)
+    yield Field(OTHERS, "Others, as name=value")
 
 
 def _settings(settings: Mapping[str, Setting]) -> Table:

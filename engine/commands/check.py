@@ -45,9 +45,9 @@ class Wish:
     fix: Path | None
     fixes: tuple[str, ...]
     rows: Path | None
-    fill: Path | None
     arrow: Path | None
     as_json: bool
+    fill: Path | None = None
 
 
 def check_and_print(wish: Wish) -> int:

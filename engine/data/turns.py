@@ -50,6 +50,15 @@ def unescape(text: str) -> str:
     return LITERAL_NEWLINE.sub("\n", text) if "\\n" in text else text
 
 
+MARKS = re.compile(r"<\|[\w-]{1,40}\|>|\[/?INST\]|<</?SYS>>|</?s>|<(?:start|end)_of_turn>|<(?:bos|eos|pad|unk)>")
+"""What tokenizers read as tokens of their own wherever it stands: the marks of chat templates, and ends of texts."""
+
+
+def marks_as_text(text: str) -> str:
+    """`<|im_end|>` becomes `< |im_end|>`: letters that a person wrote, which end no turn and begin none."""
+    return MARKS.sub(lambda mark: f"{mark[0][0]} {mark[0][1:]}", text) if "<" in text or "[" in text else text
+
+
 def style_of(text: str) -> str:
     """The name of the style in which `text` is a conversation; empty when it is none."""
     if not _ANY_FIRST.match(text):

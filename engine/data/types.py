@@ -109,7 +109,8 @@ class Preview:
 
     `alternative` shows the first sample read the other way (as plain text, or as a conversation);
     `unescape` is (before, after) of one cell with a literal backslash-n, or empty. `warnings` are sentences about what
-    will work, but not as somebody may think.
+    will work, but not as somebody may think. `marks` is keep or text where cells hold the marks of a chat template and
+    the person can choose, else empty.
     """
 
     method: str
@@ -130,5 +131,6 @@ class Preview:
     estimate: Estimate
     mapping: Mapping[str, str] = field(default_factory=dict)
     warnings: tuple[str, ...] = ()
+    marks: str = ""
     templates: tuple[str, ...] = ()
     """The templates to choose from, the one that is taken first, where the model has none of its own for its rows."""

@@ -129,6 +129,10 @@ TABLE: tuple[Parameter, ...] = (
     Parameter(
         "packing", "switch", False, "Put several short texts into one row of full length.", methods=("sft", "clm")
     ),
+    Parameter(
+        "marks", "choice", "keep", "What a template's marks in cells are, such as <|im_start|>: kept, or text.",
+        choices=("keep", "text"), methods=LANGUAGE,
+    ),
     Parameter("unescape", "switch", False, "Turn the two characters \\n of a cell into a line break."),
     Parameter("logging_steps", "whole", 1, "Steps between two reports.", (), 1, 10_000),
     Parameter("save_steps", "whole", 0, "Steps between two checkpoints; 0 chooses by the length.", (), 0, 10_000_000),

@@ -62,7 +62,8 @@ def test_a_file_that_fits_no_method_says_what_the_nearest_one_needs() -> None:
     message = report.report("k", a_report((empty(2),)), None)
     assert message.title == "pairs.csv cannot be trained on yet"
     assert dict(message.fields)["Nearest"] == "sft needs text"
-    assert [button.action for button in message.buttons] == [f"fix:{'ab' * 8}:drop_empty_rows"]
+    actions = [button.action for button in message.buttons]
+    assert actions == [f"fix:{'ab' * 8}:drop_empty_rows", f"columns:{'ab' * 8}"]
 
 
 def test_a_file_that_fits_offers_its_methods() -> None:
@@ -175,7 +176,7 @@ def test_a_file_with_the_columns_of_no_method_gets_one_line() -> None:
     assert report.resembles_nothing(found)
     message = report.no_dataset("k", found)
     assert "`id` and `amount`" in message.text and message.table is None
-    assert [button.label for button in message.buttons] == ["See why"]
+    assert [button.label for button in message.buttons] == ["See why", "Choose columns", "Ignore"]
     misspelt = Issue("misspelt_column", "error", "`txt` is not `text`", fix="rename_columns")
     assert not report.resembles_nothing(replace(found, issues=(misspelt,)))
 

@@ -215,7 +215,9 @@ class _Check:
             self.findings.add("few_tokens", words)
         for template, number in cells.content.templated.items():
             words = f"{number:,} of {rows:,} rows hold the marks of {template}: they are formatted already. "
-            words += "Train them as they stand, with sft or clm and template=none."
+            words += (
+                "Train them as they stand, with sft or clm and template=none; in turns and pairs such marks are text."
+            )
             self.findings.add("templated_text", words)
 
     def _fit(self, method: str) -> Fit:

@@ -1,6 +1,7 @@
 """What a run would be, before it is queued: the exact text that the model will see, and what becomes of every row."""
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from engine.data.held_out import group_of, held_out
@@ -9,7 +10,7 @@ from engine.data.preview.plan import Plan, choose_plan, other_plan
 from engine.data.preview.rows import Rows
 from engine.data.preview.samples import sample, samples
 from engine.data.preview.tokens import FileTokenizer
-from engine.data.trainer_rows import open_ended
+from engine.data.trainer_rows import keeps_marks, open_ended
 from engine.data.turns import LITERAL_NEWLINE, unescape
 from engine.data.types import Estimate, Preview, Report, Row, Setting
 from engine.jobs import Source, Value
@@ -71,7 +72,16 @@ def preview(
         parameters=settings,
         estimate=estimate(settings, used, round(fate.tokens["total"] * used / max(1, fate.used))),
         mapping=dict(plan.way),
+        marks=_marks(report, plan),
     )
+
+
+def _marks(report: Report, plan: Plan) -> str:
+    """What the marks of a template in cells are, where that can be chosen."""
+    source = replace(plan.source, marks_are_text=False)
+    if not report.stats.get("templated") or not keeps_marks(plan.method, plan.way, source, plan.has_template):
+        return ""
+    return "text" if plan.source.marks_are_text else "keep"
 
 
 def _values(settings: Mapping[str, Setting]) -> dict[str, Value]:

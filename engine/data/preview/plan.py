@@ -37,7 +37,9 @@ def choose_plan(
     rows: Sequence[Row], report: Report, source: Source, method: str, look: Look, given: Mapping[str, Value]
 ) -> Plan:
     """Turn markers that all rows have become a conversation where there is a template for it; pairs do so as well."""
-    source = replace(source, wants_unescape=bool(given.get("unescape", False)))
+    source = replace(
+        source, wants_unescape=bool(given.get("unescape", False)), marks_are_text=given.get("marks") == "text"
+    )
     has_template = has_template_for(method, given, look.has_chat_template)
     plain = Plan(method, replace(source, as_conversation=False), given, has_template)
     turns = report.stats.get("turns")

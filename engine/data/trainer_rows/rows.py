@@ -10,24 +10,19 @@
 Conversational rows hold lists of `{role, content}` instead of strings.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
-from pathlib import Path
-from typing import Any
+from collections.abc import Callable, Iterable, Mapping
 
 from engine.data.columns import OPTIONAL, STRINGS, label_of, mapping_for
-from engine.data.held_out import group_of, held_out
 from engine.data.shown import shown
-from engine.data.turns import BadMessages, Messages, messages_in, messages_of, parse_turns, unescape
+from engine.data.turns import BadMessages, Messages, marks_as_text, messages_in, messages_of, parse_turns, unescape
 from engine.data.types import Row
-from engine.folder import RunFolder
-from engine.jobs import JobSpec, Source, Value
+from engine.jobs import Source, Value
 from engine.refusal import Refusal
 
 PLAIN_METHODS = ("clm", "mlm")
 """These learn texts as they stand: pairs are joined, never turned into a conversation."""
 
-BATCH = 1_000
-
+Change = Callable[[str], str]
 TrainerRow = dict[str, str | Messages | bool]
 
 
@@ -37,7 +32,8 @@ def trainer_row(row: Row, method: str, source: Source, has_template: bool) -> Tr
     for role, column in way.items():
         if row.get(column) is None and role not in OPTIONAL:
             raise Refusal(f"has no {shown(column)}.", "columns")
-    cells = {role: _cell(row.get(column), column, source.wants_unescape) for role, column in way.items()}
+    changes = _changes(method, way, source, has_template)
+    cells = {role: _cell(row.get(column), column, changes) for role, column in way.items()}
     if "messages" in way:
         return {"messages": [*_system(cells), *_messages(cells["messages"])]}
     are_turns = is_conversational(method, way, source, has_template)
@@ -61,22 +57,42 @@ def has_template_for(method: str, parameters: Mapping[str, Value], has_template:
     return has_template if word == "auto" else word != "none"
 
 
-def _cell(value: object, column: str, wants_unescape: bool) -> object:
+def keeps_marks(method: str, way: Mapping[str, str], source: Source, has_template: bool) -> bool:
+    """Whether a template's marks in cells are the model's own: in texts that may have been through one already. In a
+    turn or in a pair a cell could end the turn that it stands in."""
+    is_language = method in ("sft", *PLAIN_METHODS) and "messages" not in way
+    return is_language and not source.marks_are_text and not is_conversational(method, way, source, has_template)
+
+
+def _changes(method: str, way: Mapping[str, str], source: Source, has_template: bool) -> tuple[Change, ...]:
+    """What is done to every text of a row."""
+    steps = (
+        unescape if source.wants_unescape else None,
+        None if keeps_marks(method, way, source, has_template) else marks_as_text,
+    )
+    return tuple(step for step in steps if step is not None)
+
+
+def _cell(value: object, column: str, changes: Iterable[Change]) -> object:
     """A string, or the conversation that a cell holds which may hold one."""
     value = value if column in STRINGS else messages_in(value) or value
-    if not wants_unescape:
-        return value
-    if isinstance(value, str):
-        return unescape(value)
-    if isinstance(value, list):
-        return [_unescaped_message(message) for message in value]
+    for change in changes:
+        value = _changed(value, change)
     return value
 
 
-def _unescaped_message(message: object) -> object:
+def _changed(value: object, change: Change) -> object:
+    if isinstance(value, str):
+        return change(value)
+    if isinstance(value, list):
+        return [_changed_message(message, change) for message in value]
+    return value
+
+
+def _changed_message(message: object, change: Change) -> object:
     if not isinstance(message, dict):
         return message
-    return {key: unescape(value) if isinstance(value, str) else value for key, value in message.items()}
+    return {key: change(value) if isinstance(value, str) else value for key, value in message.items()}
 
 
 def _messages(value: object) -> Messages:
@@ -212,91 +228,3 @@ def _shared(chosen: Messages, rejected: Messages) -> int:
     """How many messages both begin with; at least one is left of each."""
     most = min(len(chosen), len(rejected)) - 1
     return next((i for i in range(most) if chosen[i] != rejected[i]), most)
-
-
-def write_trainer_rows(folder: RunFolder, spec: JobSpec, has_template: bool) -> dict[str, int]:
-    """Write `data/train.arrow`, and `data/valid.arrow` where rows are held out, from the source's accepted rows.
-
-    Each row has its number in the file as `row`. Returns how many rows went where. Raises Refusal where a row cannot
-    be read as the spec wants it.
-    """
-    template = has_template_for(spec.method, spec.parameters, has_template)
-    train = _numbered(folder.source("train"))
-    if spec.valid is not None and folder.source("valid").exists():
-        valid = _numbered(folder.source("valid"))
-        written = _write(folder.rows("train"), train, spec.method, spec.train, template)
-        return {"train": written, "valid": _write(folder.rows("valid"), valid, spec.method, spec.valid, template)}
-    held = held_out(_keys(folder.source("train"), spec), spec.parameters)
-    kept = (item for item in train if item[0] not in held)
-    counts = {"train": _write(folder.rows("train"), kept, spec.method, spec.train, template), "valid": 0}
-    folder.rows("valid").unlink(missing_ok=True)
-    if held:
-        rows = (item for item in _numbered(folder.source("train")) if item[0] in held)
-        counts["valid"] = _write(folder.rows("valid"), rows, spec.method, spec.train, template)
-    return counts
-
-
-def read_source(path: Path) -> Iterator[Row]:
-    """The accepted rows as they stand in the file; conversations are JSON text until `trainer_row` reads them."""
-    import pyarrow as pa
-
-    with pa.memory_map(str(path)) as file, pa.ipc.open_stream(file) as stream:
-        for batch in stream:
-            yield from batch.to_pylist()
-
-
-def _numbered(path: Path) -> Iterator[tuple[int, Row]]:
-    return enumerate(read_source(path), 1)
-
-
-def _keys(path: Path, spec: JobSpec) -> list[int]:
-    """For each row a number that is the same for rows with the same prompt."""
-    way = spec.train.mapping or {}
-    return [group_of(row, way) for row in read_source(path)]
-
-
-def _write(path: Path, rows: Iterable[tuple[int, Row]], method: str, source: Source, has_template: bool) -> int:
-    import pyarrow as pa
-
-    numbered = _trainer_rows(rows, method, source, has_template)
-    first = next(numbered, None)
-    if first is None:
-        raise Refusal("There are no rows to train on.", "file")
-    schema = _schema(first)
-    written = 0
-    with pa.OSFile(str(path), "wb") as file, pa.ipc.new_stream(file, schema) as stream:
-        batch = [first]
-        for row in numbered:
-            batch.append(row)
-            if len(batch) >= BATCH:
-                written += _flush(stream, batch, schema)
-        written += _flush(stream, batch, schema)
-    return written
-
-
-def _flush(stream: Any, batch: list[dict[str, Any]], schema: Any) -> int:
-    import pyarrow as pa
-
-    if batch:
-        stream.write_table(pa.Table.from_pylist(batch, schema))
-    number = len(batch)
-    batch.clear()
-    return number
-
-
-def _trainer_rows(
-    rows: Iterable[tuple[int, Row]], method: str, source: Source, has_template: bool
-) -> Iterator[dict[str, Any]]:
-    for number, row in rows:
-        try:
-            yield {**trainer_row(row, method, source, has_template), "row": number}
-        except Refusal as refusal:
-            raise Refusal(f"Row {number} {refusal.text}", refusal.field) from None
-
-
-def _schema(row: Mapping[str, Any]) -> Any:
-    import pyarrow as pa
-
-    messages = pa.list_(pa.struct([("role", pa.string()), ("content", pa.string())]))
-    kinds = {str: pa.string(), list: messages, int: pa.int64(), bool: pa.bool_()}
-    return pa.schema([(name, kinds[type(value)]) for name, value in row.items()])
