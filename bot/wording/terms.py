@@ -87,7 +87,8 @@ def page(terms: Mapping[str, str]) -> str:
     return (
         "# Commands and words\n\n"
         "What can be said to the bot, after `/finetune`, after its name, or in its direct messages.\n"
-        "This page is made from the code: `python -m bot reference`. Parameters are in [parameters.md](parameters.md), settings in the README.\n\n"
+        "This page is made from the code: `python -m bot reference`. Parameters are in\n"
+        "[parameters.md](parameters.md), settings in the README.\n\n"
         f"| command | what it does |\n|---|---|\n{rows}\n"
         "## Words\n\n`/finetune help WORD` says the same.\n\n"
         f"| word | meaning |\n|---|---|\n{words}"
