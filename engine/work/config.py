@@ -15,7 +15,10 @@ from engine.plan.decided import DECIDED
 from engine.plan.parameters import parse
 from engine.refusal import Refusal
 
-AUTOTRAIN_METHODS = {"llm": "clm", "llm-generic": "clm", **{f"llm-{method}": method for method in NEEDS}}
+AUTOTRAIN_METHODS = {
+    **dict.fromkeys(("llm", "llm-generic", "llm-default", "generic", "default"), "clm"),
+    **{f"llm-{method}": method for method in NEEDS},
+}
 AUTOTRAIN_COLUMNS = {"text_column": "text", "prompt_text_column": "prompt", "rejected_text_column": "rejected_text"}
 SUFFIXES = (".csv", ".jsonl", ".json", ".tsv", ".parquet")
 OURS = ("method", "model", "data", "valid", "columns", "parameters")
@@ -98,11 +101,13 @@ def from_ours(config: Mapping[str, Any], folder: Path) -> Order:
 
 def from_autotrain(config: Mapping[str, Any], folder: Path) -> Order:
     """AutoTrain's file for the language model tasks; what has no effect here is noted, `hub` is not read."""
-    method = method_of(AUTOTRAIN_METHODS.get(str(config.get("task")), config.get("task")), "task")
     data, given = section(config, "data"), section(config, "params")
+    task = f"llm-{given['trainer']}" if config.get("task") == "llm" and given.get("trainer") else config.get("task")
+    method = method_of(AUTOTRAIN_METHODS.get(str(task), task), "task")
     if not data.get("path"):
         raise Refusal("The config names no data: write data: path: followed by a file or a folder.", "data")
-    notes = tuple(f"`{name}` has no effect here: {DECIDED[name]}." for name in given if name in DECIDED)
+    unheeded = (name for name in given if name in DECIDED and name != "trainer")
+    notes = tuple(f"`{name}` has no effect here: {DECIDED[name]}." for name in unheeded)
     kept = {name: value for name, value in given.items() if name not in DECIDED and value not in (None, -1)}
     if "block_size" in kept:
         kept.pop("model_max_length", None)
