@@ -58,3 +58,15 @@ def tell_release(folder: Path, as_json: bool) -> int:
     words = "Nothing of it is left on the Hub." if is_done else "The Hub could not be asked; try again later."
     sys.stdout.write(f"{json.dumps({'released': is_done}) if as_json else words}\n")
     return 0 if is_done else 1
+
+
+def tell_pack(folder: Path, as_json: bool) -> int:
+    """Exit code 0 also where there is nothing to pack. Raises Refusal where the file would tell of this machine."""
+    from engine.hub.upload.pack import pack
+
+    try:
+        made = pack(folder)
+    except Refusal as refusal:
+        return refuse(refusal, as_json)
+    sys.stdout.write(f"{json.dumps({'file': made.name if made else ''}) if as_json else made or 'No lora to pack.'}\n")
+    return 0

@@ -2,6 +2,7 @@
 
 import json
 import re
+import zipfile
 from collections.abc import Iterator
 
 import pytest
@@ -50,6 +51,9 @@ async def test_a_model_that_stayed_without_a_token_is_pushed_once_there_is_one(
         room.presses(plan, "Start")
         final = await room.ends()
         assert final.title == "Run 1 succeeded" and "/finetune push 1" in final.text
+        (packed,) = [file for file in final.files if file.name == "run-1-lora.zip"]
+        with zipfile.ZipFile(packed.path) as inside:
+            assert {"run-1-lora/adapter_model.safetensors", "run-1-lora/README.txt"} <= set(inside.namelist())
         server = room.server
     async with house(chosen, server) as room:
         assert "pushes the model of run 1" in (await room.answered("push 1")).text

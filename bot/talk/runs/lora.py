@@ -38,4 +38,6 @@ def with_lora(message: Message, run: Run, folder: Path) -> Message:
     file = trained.folder / PACKED if trained else None
     if file is None or not file.exists():
         return message
-    return replace(message, files=(*message.files, File(f"run-{run.id}-lora.zip", file)))
+    name = f"run-{run.id}-lora.zip"
+    text = f"{message.text}\nIts LoRA goes along as {name}; README.txt in it says how it is loaded."
+    return replace(message, text=text, files=(*message.files, File(name, file)))

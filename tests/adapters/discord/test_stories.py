@@ -48,7 +48,7 @@ async def test_a_command_with_a_file_becomes_a_model_in_its_thread(chosen: Setti
         await world.presses(plan, "Start")
         final = await room.ends()
         assert final.ping_user_ids == [world.ann.id] and final.channel_id == plan.channel_id
-        assert [file["filename"] for file in final.attachments] == ["run-1-loss.png"]
+        assert [file["filename"] for file in final.attachments] == ["run-1-loss.png", "run-1.yaml"]
         assert "Prompt" in plain(final) and "facts-sft" in plain(final)
         card = await room.sees("asked for by ann")
         assert card.channel_id == world.team.id and plain(card).startswith("### Run 1 succeeded")

@@ -5,6 +5,7 @@ import json
 import os
 import subprocess
 import sys
+import zipfile
 from dataclasses import replace
 from pathlib import Path
 
@@ -16,6 +17,7 @@ from huggingface_hub import HfApi
 from adapters.localhub.tokens import COOKIE, Tokens
 from engine.folder import RunFolder
 from engine.hub.client import connect
+from engine.hub.upload.pack import pack
 from engine.hub.upload.push import push as work
 from engine.jobs import Model, Target
 from engine.plan.parameters import complete
@@ -335,3 +337,31 @@ def test_a_hub_that_is_away_is_told_after_the_deadline(run: RunFolder, monkeypat
     end = last(run, "push-1")
     assert "could not be reached" in end.data["reason"] and "127.0.0.1:9" in end.data["reason"]
     assert [event.kind for event in events_of(run, "push-1")] == ["started", "failed"]
+
+
+def test_a_lora_is_packed_into_one_file_that_says_how_it_is_loaded(run: RunFolder, twin: Twin, tmp_path: Path) -> None:
+    done = engine("pack", str(run.path), "--json", environment={})
+    assert (done.returncode, json.loads(done.stdout)) == (0, {"file": "lora.zip"}), done.stderr
+    with zipfile.ZipFile(run.attempts / "train-1" / "lora.zip") as file:
+        file.extractall(tmp_path / "there")
+    inside = tmp_path / "there" / "run-7-lora"
+    config = json.loads((inside / "adapter_config.json").read_text())
+    assert (config["base_model_name_or_path"], config["revision"]) == (BASE, run.read_spec().model.revision)
+    assert not [path for path in inside.iterdir() if str(tmp_path).encode() in path.read_bytes()]
+    assert "training_args.bin" not in [path.name for path in inside.iterdir()]
+    program = (inside / "README.txt").read_text().partition("lies in:\n")[2]
+    environment = {**twin.environment(tmp_path / "reader"), "PATH": os.environ["PATH"], "OMP_NUM_THREADS": "1"}
+    said = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", program],
+        cwd=tmp_path / "there",
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    assert said.returncode == 0 and said.stdout.strip(), said.stderr
+
+
+def test_whole_weights_are_not_packed(run: RunFolder) -> None:
+    (run.attempts / "train-1/output/adapter_config.json").unlink()
+    assert pack(run.path) is None
