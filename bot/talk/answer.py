@@ -5,7 +5,7 @@ from collections.abc import Mapping
 import structlog
 
 from bot.chat import Command, Incoming, Press, Upload
-from bot.talk import finetune, timing, trying
+from bot.talk import changing, finetune, timing, trying
 from bot.talk.commands import (
     Audit,
     Cancel,
@@ -127,6 +127,8 @@ async def _press(context: Context, incoming: Incoming, what: str, subject: str, 
             await finetune.drop(context, incoming, subject)
         case "again":
             await finetune.again(context, incoming, subject, detail)
+        case "settings":
+            await changing.settings(context, incoming, subject)
         case "plan":
             await finetune.plan(context, incoming, Plan(detail, file=subject))
         case "fix":

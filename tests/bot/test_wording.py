@@ -87,7 +87,13 @@ def test_a_plan_shows_what_is_trained_and_offers_the_other_readings() -> None:
     message = plan.plan("draft/d", "d", a_preview(), "pairs.csv", Target("acme/pairs"))
     assert "⟦assistant⟧" not in message.code and "<s>user hi assis⟦" not in message.code
     assert "⟦" in message.code and "⟧" in message.code
-    assert [button.label for button in message.buttons] == ["Start", "Train as plain text", "Unescape \\n", "Discard"]
+    assert [button.label for button in message.buttons] == [
+        "Start",
+        "Train as plain text",
+        "Unescape \\n",
+        "Settings",
+        "Discard",
+    ]
     assert message.table and message.table.rows == (("epochs", "2", "90 rows"),)
     assert "10 held out" in dict(message.fields)["Used"] and "3 cut at max_length" in dict(message.fields)["Used"]
 

@@ -43,12 +43,16 @@ def page(body: str) -> str:
 
 
 def message(said: Block, people: dict[str, str], is_bot: bool) -> str:
-    name = "threadtune" if is_bot else people.get(said["user"], said["user"])
+    name = "threadtune" if is_bot else _name(said["user"], people)
     app = "<span class=app>APP</span>" if is_bot else ""
     files = "".join(f"<div class=file>📄 <b>{html.escape(file['name'])}</b></div>" for file in said.get("files", ()))
     inner = blocks(said.get("blocks") or (), people) or f"<p>{html.escape(said.get('text', ''))}</p>"
     face = f"<div class='face{'' if is_bot else ' person'}'>{name[0]}</div>"
     return f"<div class=message>{face}<div class=body><span class=name>{name}</span>{app}{inner}{files}</div></div>"
+
+
+def _name(user: str, people: dict[str, str]) -> str:
+    return people.get(user, user)
 
 
 def modal(view: Block, people: dict[str, str]) -> str:
@@ -95,7 +99,7 @@ def _part(part: Block, people: dict[str, str]) -> str:
 
 def _run(run: Block, people: dict[str, str]) -> str:
     if run["type"] == "user":
-        return f"<span class=mention>@{html.escape(people.get(run['user_id'], run['user_id']))}</span>"
+        return f"<span class=mention>@{html.escape(_name(run['user_id'], people))}</span>"
     if run["type"] == "link":
         return f"<a>{html.escape(run['url'])}</a>"
     text, style = html.escape(run["text"]), run.get("style", {})
