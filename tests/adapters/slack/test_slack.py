@@ -56,6 +56,11 @@ async def test_a_mention_pings_the_one_who_is_meant(there: Twin) -> None:
     assert there.at.pings == {"U1": 1}
 
 
+def test_what_a_telephone_shows_says_who_is_meant_and_the_outcome_first() -> None:
+    message = Message("k", "sft on a.csv", "Run 7 succeeded", (("Held-out loss", "2 → 1"),), mentions=(ANN,))
+    assert fallback(message) == "<@U1> Run 7 succeeded\nsft on a.csv\nHeld-out loss: 2 → 1"
+
+
 @pytest.mark.parametrize("size", [0, 1, 75, 3000, 20_000])
 def test_a_message_of_any_size_keeps_slacks_limits(size: int) -> None:
     text = "x" * size
