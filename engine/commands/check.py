@@ -73,12 +73,12 @@ def _check(wish: Wish, mapping: Mapping[str, str]) -> Report:
     if not wish.model:
         report = bounded_check(wish, mapping)
     else:
-        from engine.commands.tokens import with_tokens
+        from engine.commands.tokens import with_lines, with_tokens
 
         with tempfile.TemporaryDirectory() as folder:
             arrow = wish.arrow or Path(folder) / "rows.arrow"
             report = bounded_check(replace(wish, arrow=arrow), mapping)
-            report = with_tokens(report, arrow, wish.model, wish.method)
+            report = with_lines(with_tokens(report, arrow, wish.model, wish.method), wish.file)
     if wish.fix is not None:
         _fix(wish, wish.fix, report, mapping)
     return report

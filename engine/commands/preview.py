@@ -15,7 +15,8 @@ import msgspec
 from engine.commands.check import ROLES, mapping_from, refuse
 from engine.commands.limits import limit
 from engine.data.columns import missing_for
-from engine.data.leakage import leak_words, leaks
+from engine.data.leakage import ROWS_SHOWN, leak_words, leaks
+from engine.data.reading import lines_of
 from engine.data.shown import escaped, listed
 from engine.data.types import Preview, Report, Setting
 from engine.executor import Slot
@@ -141,7 +142,9 @@ def _look_at_valid(wish: Wish, mapping: Mapping[str, str], source: Source, train
             names = listed(list(source.mapping.values()))
             raise Refusal(f"{report.file} is read by other columns than {source.name}; it needs {names}.", "valid")
         found = leaks(train, arrow, fit.mapping)
-        return Valid(fit.rows_used, leak_words(found, fit.rows_used, report.file))
+        file = wish.valid / "file" if wish.valid.is_dir() else wish.valid
+        lines = lines_of(file, report.file, {row for row, _ in found[:ROWS_SHOWN]})
+        return Valid(fit.rows_used, leak_words(found, fit.rows_used, report.file, lines))
 
 
 @contextmanager

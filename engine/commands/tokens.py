@@ -1,7 +1,7 @@
 """What a check can say once the base model is known: tokens, and the rows that its training would cut or drop."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -9,9 +9,28 @@ from engine.commands.preview import look_for, slot_here
 from engine.data.findings import MOST_ISSUES, severity
 from engine.data.preview.fate import Fate, fate_of, histogram
 from engine.data.preview.rows import Rows
+from engine.data.reading import lines_of
 from engine.data.types import Fit, Issue, Report, Row
 from engine.jobs import Source
 from engine.plan.models import Look
+
+BY_TOKENS = frozenset({"over_long", "nothing_left"})
+"""What only a check with a model can say."""
+
+
+def with_lines(report: Report, path: Path) -> Report:
+    """The report with the physical lines of the rows that its check with a model named. They are accepted rows of a
+    method that drops none, so their numbers are those of the file."""
+    rows = {issue.row for issue in report.issues if issue.line is None and issue.code in BY_TOKENS}
+    if not rows:
+        return report
+    lines = lines_of(path, report.file, rows)
+    return replace(report, issues=tuple(_placed(issue, lines) for issue in report.issues))
+
+
+def _placed(issue: Issue, lines: Mapping[int, int]) -> Issue:
+    line = lines.get(issue.row) if issue.row is not None and issue.code in BY_TOKENS else None
+    return issue if line is None else replace(issue, line=line, message=f"Line {line}: {issue.message}")
 
 
 def with_tokens(report: Report, arrow: Path, model: str, method: str | None) -> Report:

@@ -23,13 +23,17 @@ def leaks(train: Path, valid: Path, way: Mapping[str, str]) -> list[tuple[int, i
     return [(number, trained[group]) for number, group in groups if group in trained]
 
 
-def leak_words(found: list[tuple[int, int]], rows: int, name: str) -> str:
-    """A warning in words about `found` in the file `name` of so many rows; empty where nothing leaks."""
+def leak_words(found: list[tuple[int, int]], rows: int, name: str, lines: Mapping[int, int]) -> str:
+    """A warning in words about `found` in the file `name` of so many rows, with the physical `lines` of those rows
+    where there are any; empty where nothing leaks."""
     if not found:
         return ""
-    numbers = ", ".join(str(row) for row, _ in found[:ROWS_SHOWN]) + (" …" if len(found) > ROWS_SHOWN else "")
-    plural = "s" if len(found) > 1 else ""
+    first = [row for row, _ in found[:ROWS_SHOWN]]
+    has_lines = all(row in lines for row in first)
+    numbers = ", ".join(str(lines[row] if has_lines else row) for row in first)
+    which = ("line" if has_lines else "row") + ("s" if len(found) > 1 else "")
+    more = " …" if len(found) > ROWS_SHOWN else ""
     return (
-        f"{len(found):,} of {rows:,} rows to measure on have a prompt that is trained on too (row{plural} {numbers} of "
-        f"{shown(name)}): the measured loss will look better than it is. Take them out of one of the files."
+        f"{len(found):,} of {rows:,} rows to measure on have a prompt that is trained on too ({which} {numbers}{more} "
+        f"of {shown(name)}): the measured loss will look better than it is. Take them out of one of the files."
     )

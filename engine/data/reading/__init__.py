@@ -5,12 +5,12 @@ Memory stays flat whatever the size; every value stays as it stands in the file.
 
 import itertools
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
-from engine.data.findings import Add
+from engine.data.findings import Add, Findings
 from engine.data.reading import parquet_rows
 from engine.data.reading.csv_rows import CsvReading, Record
 from engine.data.reading.files import CannotRead, Lines, Pieces, open_bytes, read_head
@@ -19,7 +19,7 @@ from engine.data.reading.parquet_rows import ParquetReading
 from engine.data.reading.sniff import Shape, sniff
 from engine.data.turns import looks_like_messages
 
-__all__ = ["CannotRead", "Reading", "Record", "Shape", "read"]
+__all__ = ["CannotRead", "Reading", "Record", "Shape", "lines_of", "read"]
 
 Source = CsvReading | JsonReading | ParquetReading
 
@@ -63,6 +63,19 @@ def read(path: Path, name: str, add: Add) -> Reading:
         return _reading(shape, table, _until_end(iter(table), lines, file))
     objects = JsonReading(lines, shape.format == "json", add)
     return _reading(shape, objects, _until_end(iter(objects), lines, file))
+
+
+def lines_of(path: Path, name: str, rows: Collection[int]) -> dict[int, int]:
+    """The physical lines of data rows, where the file has lines; reads no further than the last of them."""
+    left, found = set(rows), dict[int, int]()
+    for record in read(path, name, Findings().add).rows if left else ():
+        if record.row in left:
+            left.discard(record.row)
+            if record.line is not None:
+                found[record.row] = record.line
+            if not left:
+                break
+    return found
 
 
 def _reading(shape: Shape, source: Source, rows: Iterator[Record] | None = None) -> Reading:

@@ -124,7 +124,9 @@ def test_a_check_with_a_model_counts_its_tokens(model: Path, tmp_path: Path) -> 
     assert answer["methods"]["dpo"]["rows_truncated"] == 1 and answer["stats"]["tokens"]["dpo"]["max"] > 1_000
     assert sum(answer["stats"]["histogram"]["dpo"].values()) == len(DPO) + 1
     for_dpo = json.loads(engine("check", path, "--model", model, "--method", "dpo", "--json").stdout)
-    assert [issue["row"] for issue in for_dpo["issues"] if issue["code"] == "over_long"] == [len(DPO) + 1]
+    (long,) = (issue for issue in for_dpo["issues"] if issue["code"] == "over_long")
+    assert (long["row"], long["line"]) == (len(DPO) + 1, len(DPO) + 2)
+    assert long["message"].startswith(f"Line {len(DPO) + 2}: Row {len(DPO) + 1} has")
     assert for_dpo["counts"]["over_long"] == 1
     refused = engine("check", path, "--model", tmp_path / "nothing", "--json")
     assert refused.returncode == 1 and json.loads(refused.stdout)["refusal"]["field"] == "model"

@@ -28,6 +28,7 @@ def test_the_first_turn_is_the_prompt_of_a_conversation(tmp_path: Path) -> None:
 
 
 def test_a_leak_is_said_with_its_rows() -> None:
-    assert leak_words([], 7, "a.csv") == ""
-    assert leak_words([(2, 1)], 7, "a.csv").startswith("1 of 7 rows to measure on")
-    assert "(rows 1, 2, 3, 4, 5 … of `a.csv`)" in leak_words([(row, 9) for row in range(1, 10)], 12, "a.csv")
+    assert leak_words([], 7, "a.csv", {}) == ""
+    assert leak_words([(2, 1)], 7, "a.csv", {}).startswith("1 of 7 rows to measure on")
+    assert "(rows 1, 2, 3, 4, 5 … of `a.csv`)" in leak_words([(row, 9) for row in range(1, 10)], 12, "a.csv", {})
+    assert "(lines 3, 9 of `a.csv`)" in leak_words([(2, 1), (5, 1)], 7, "a.csv", {2: 3, 5: 9})
