@@ -98,7 +98,7 @@ bench-gpu: install
 
 # Kills, lost answers and doubled deliveries against real processes; some need an installed PostgreSQL, and say so.
 faults: install-dev
-	OMP_NUM_THREADS=1 $(BIN)/pytest tests/faults tests/engine/test_lease.py
+	FAULTS=all OMP_NUM_THREADS=1 $(BIN)/pytest tests/faults tests/engine/test_lease.py
 
 # The real scheduler, outbox and answers under a seeded clock, network and store: make sim SEEDS=10000
 SEEDS ?= 300

@@ -17,6 +17,7 @@ import sqlalchemy as sa
 
 from bot import store as conversation
 from bot.chat import Command, Person, Place, Press, Upload
+from bot.store.tables import watches
 from engine import store
 from engine.database import make_engine
 from engine.hub.client import connect
@@ -157,8 +158,8 @@ class Bot:
         runs = self.runs()
         engine = make_engine(self.url)
         with engine.begin() as db:
-            watches = sa.select(conversation.watches.c.run, conversation.watches.c.place)
-            places = {row.run: row.place for row in db.execute(watches)}
+            chosen = sa.select(watches.c.run, watches.c.place)
+            places = {row.run: row.place for row in db.execute(chosen)}
         engine.dispose()
         said = [
             Said(s.key, s.place, s.message["title"], msgspec.json.encode(s.message).decode())

@@ -1,6 +1,7 @@
 """kill -9 at every point of a run's life, then a restart: nothing is lost, and everything happens once."""
 
 import asyncio
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -39,7 +40,10 @@ BOT_KILLS = {
     "F16 after the final message is stored, before it is posted": "outbox.before.final:1",
     "F16 after the final message was posted, before its id is noted": "outbox.posted.final:1",
 }
-ON_POSTGRESQL = ["inbox.stored:3", "outbox.posted.live:1", "scheduler.train.claimed:1", "scheduler.succeeded:1"]
+FEW = ["inbox.stored:3", "outbox.posted.live:1", "scheduler.train.claimed:1", "scheduler.succeeded:1"]
+
+
+ON_POSTGRESQL = list(BOT_KILLS.values()) if os.environ.get("FAULTS") == "all" else FEW
 
 
 @pytest.fixture(scope="module")

@@ -18,12 +18,14 @@ from bot import store as conversation
 from bot.chat import Incoming
 from bot.outbox import Outbox
 from bot.settings import Settings
+from bot.store import Schedule
 from bot.talk.answer import answer
 from bot.talk.context import Context
-from bot.talk.runs import progress
+from bot.talk.runs import progress, schedules
 from engine import store
 from engine.jobs import JobSpec, Model, Run, Source, Status, Target
 from engine.lease import Lost
+from engine.plan.calendar import When, next_after
 from engine.work.scheduler import Scheduler
 from tests.faults.invariants import History, Said, broken
 from tests.simulation.world import ANN, THREAD, Children, Crash, Mechanisms, SimChat, SimDatabase, World, memory
@@ -104,12 +106,14 @@ class Instance:
             await self.handle(incoming)
         await self.database.write(conversation.save_cursor, "sim", self.chat.cursor())
         await asyncio.gather(self.scheduler.tick(self.world.now), self.outbox.tick(), progress.tick(self.context))
+        if self.world.minutes:
+            await schedules.tick(self.context)
 
 
-async def play(seed: int, has: Mechanisms) -> list[str]:
-    """The invariants that this seed breaks."""
+async def play(seed: int, has: Mechanisms, minutes: tuple[int, ...] = ()) -> list[str]:
+    """The invariants that this seed breaks. Past each of those minutes of the hour a schedule starts a run."""
     asyncio.get_running_loop().set_default_executor(Inline(1))
-    world = World(random.Random(seed), has)
+    world = World(random.Random(seed), has, minutes=minutes)
     engine = memory()
     children = Children(world)
     with tempfile.TemporaryDirectory() as folder:
@@ -117,10 +121,19 @@ async def play(seed: int, has: Mechanisms) -> list[str]:
             store.add_run(db, Run("", SPEC, status=Status.failed, reason="Long ago."))
             conversation.watch(db, "1", THREAD, ANN)
             conversation.told(db, "1")
+            for minute in minutes:
+                _schedule(db, minute, world.now)
         await _storm_and_calm(world, engine, children, Path(folder))
     found = broken(history(world, engine))
     engine.dispose()
     return found
+
+
+def _schedule(db: sa.Connection, minute: int, now: float) -> None:
+    when = When(minute, tuple(range(24)), "UTC")
+    next_at = next_after(when, now)
+    assert next_at is not None
+    conversation.add_schedule(db, Schedule(f"at {minute}", "1", THREAD, ANN, False, when, next_at, "active"))
 
 
 async def _storm_and_calm(world: World, engine: sa.Engine, children: Children, folder: Path) -> None:
@@ -204,7 +217,8 @@ def history(world: World, engine: sa.Engine) -> History:
         Said(message.key, place, message.title, msgspec.json.encode(message, enc_hook=str).decode())
         for (_, place), message in zip(world.posts, world.messages, strict=True)
     ]
-    return History(len(world.happened), runs, {run.id: THREAD.id for run in runs}, said, world.commits)
+    starts = len(world.happened) + len(world.minutes)
+    return History(starts, runs, {run.id: THREAD.id for run in runs}, said, world.commits)
 
 
 @contextlib.contextmanager
@@ -214,12 +228,12 @@ def quiet() -> Any:
         yield
 
 
-def bad_seeds(seeds: range, has: Mechanisms, most: int = 1) -> dict[int, list[str]]:
+def bad_seeds(seeds: range, has: Mechanisms, most: int = 1, minutes: tuple[int, ...] = ()) -> dict[int, list[str]]:
     """The first seeds that break something, with what they break."""
     found: dict[int, list[str]] = {}
     with quiet():
         for seed in seeds:
-            wrong = asyncio.run(play(seed, has))
+            wrong = asyncio.run(play(seed, has, minutes))
             if wrong:
                 found[seed] = wrong
             if len(found) >= most:

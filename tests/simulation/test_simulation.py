@@ -20,6 +20,16 @@ def test_no_seed_breaks_an_invariant() -> None:
     assert bad_seeds(range(SEEDS), Mechanisms()) == {}
 
 
+def test_in_no_seed_a_schedule_starts_two_runs_or_none() -> None:
+    """The storm lasts from about 00:17 to 00:32; each of the three times comes once, whoever is there."""
+    assert bad_seeds(range(SEEDS // 6), Mechanisms(), minutes=(20, 24, 28)) == {}
+
+
+@pytest.mark.parametrize("mechanism", ["lease", "lookup", "keyed_outbox"])
+def test_without_a_mechanism_some_seed_breaks_what_is_scheduled(mechanism: str) -> None:
+    assert bad_seeds(range(300), replace(Mechanisms(), **{mechanism: False}), minutes=(20, 24, 28)) != {}
+
+
 @pytest.mark.parametrize("seed", KEPT)
 def test_a_seed_that_once_failed_fails_no_more(seed: int) -> None:
     assert bad_seeds(range(seed, seed + 1), Mechanisms()) == {}

@@ -60,6 +60,8 @@ class World:
     tries: dict[str, list[float]] = field(default_factory=dict)
     commits: list[tuple[str, str]] = field(default_factory=list)
     owner: int = 0
+    minutes: tuple[int, ...] = ()
+    """Minutes of the hour, within the storm, at which something is scheduled."""
 
     def happens(self, share: float) -> bool:
         return not self.is_calm and self.rng.random() < share
