@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from simcord.backend.models import Message as Shown
 
 from bot.settings import Settings
 from tests.adapters.discord.conftest import Make
@@ -77,6 +78,42 @@ async def test_a_dropped_file_is_used_only_when_its_uploader_says_so(
         assert json.loads(row)["incoming"]["what"] == vars(world.upload(dropped))
         assert "http" not in row
         assert not buttons(await room.sees("ann lets me use facts.csv"))
+
+
+@pytest.mark.slow
+async def test_a_dropped_file_with_mistakes_becomes_a_model_that_can_be_tried(
+    chosen: Settings, world: World, make: Make
+) -> None:
+    """Mended by a button, planned by words in the thread, started by two people at once after a restart of the bot."""
+    broken = FACTS.replace(b"text\n", b"Text \n") + FACTS.splitlines(keepends=True)[1]
+    async with house(chosen, make(), world) as room:
+        await world.is_online()
+        dropped = await world.drops("facts.csv", broken)
+        await world.presses(await room.sees("shall I use facts.csv"), "Use this file")
+        report = await room.sees("### facts.csv")
+        assert report.channel_id == dropped.id
+        mend = next(label for label in buttons(report) if not label.startswith("Plan"))
+        await world.presses(report, mend)
+        await room.sees("facts.fixed.csv is ready for")
+        await eventually(lambda: any("facts.fixed.csv" in attached(message) for message in world.from_bot()))
+        await world.ann.send(world.channel(dropped.id), f"<@{world.backend.bot_user.id}> sft max_steps=4 max_length=64")
+        plan = await room.sees("sft: ready to start", button="Start")
+        assert plan.channel_id == dropped.id
+    await world.wire.kick()
+    async with house(chosen, make(), world) as room:
+        await world.is_online()
+        await world.presses(plan, "Start", world.ann)
+        await world.presses(plan, "Start", world.bob)
+        final = await room.ends()
+        assert final.channel_id == dropped.id and "Try it" in buttons(final)
+        assert (await room.sees("asked for by ann")).channel_id == world.team.id
+        await room.sees("Run 1 · succeeded")
+        assert len([message for message in world.from_bot() if plain(message).startswith("### Run 1 ·")]) == 1
+        assert [message.id for message in world.from_bot() if world.pinged(message)] == [final.id]
+
+
+def attached(message: Shown) -> list[str]:
+    return [file["filename"] for file in message.attachments]
 
 
 async def test_a_command_in_a_channel_where_the_bot_is_not_to_work_is_refused_in_private(

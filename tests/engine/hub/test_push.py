@@ -5,6 +5,7 @@ import json
 import os
 import subprocess
 import sys
+import tempfile
 import zipfile
 from dataclasses import replace
 from pathlib import Path
@@ -142,10 +143,23 @@ def test_the_snippet_of_every_kind_of_result_loads_it(
     sha = put_base(twin, bases["masked" if kind.startswith("mlm") else "causal"])
     run = run_to_push(trained(kind), tmp_path / "7", Model(BASE, sha))
     assert push(run, twin), last(run, "push-1")
+    check_no_place_is_named(
+        Path(connect(twin.token, twin.url).snapshot_download(REPO, cache_dir=tmp_path / "cache")), run
+    )
     said = played(last(run, "push-1").data["snippet"], twin, tmp_path)
     assert said.strip()
     if kind == "reward":  # a head that was not loaded would be a new random one each time
         assert said == played(last(run, "push-1").data["snippet"], twin, tmp_path)
+
+
+def check_no_place_is_named(pushed: Path, run: RunFolder) -> None:
+    """No file names the run's folder, and no file that people read names any of this machine's."""
+    places = [str(place).encode() for place in (tempfile.gettempdir(), Path.home(), Path.cwd(), "file://")]
+    for path in pushed.iterdir():
+        content = path.read_bytes()
+        assert str(run.path.resolve()).encode() not in content, path.name
+        if path.suffix in (".json", ".md", ".jinja"):
+            assert not [place for place in places if place + b"/" in content], path.name
 
 
 def played(snippet: str, twin: Twin, place: Path) -> str:
