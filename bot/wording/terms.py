@@ -13,7 +13,7 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
     "orpo": ("orpo [prompt=… text=… rejected_text=…]", "Plan a run that learns to answer and to prefer at once."),
     "kto": ("kto [prompt=… text=… label=…]", "Plan a run on single answers that are marked good or bad."),
     "mlm": ("mlm [text=column …]", "Plan a run that fills masked words (encoders)."),
-    "check": ("check repo", "Check a dataset of the Hub as if it had been dropped here."),
+    "check": ("check hf:org/name", "Check a dataset of the Hub, or rows in a code block, as if they had been dropped."),
     "status": ("status [run]", "How a run stands, or the latest ones."),
     "list": ("list", "The latest runs that may be spoken of here."),
     "queue": ("queue", "The runs that wait, in their order."),

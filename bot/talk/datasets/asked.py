@@ -3,12 +3,14 @@
 import re
 from dataclasses import dataclass
 
-from engine.hub.datasets.words import is_words, parse
+from engine.hub.datasets.words import PREFIX, is_words, parse
 from engine.refusal import Refusal
 
 FENCE = "```"
 KINDS = ("csv", "tsv", "jsonl", "json")
 WORD = "check"
+REPO = re.compile(r"[\w.-]+/[\w.-]+([@:\[]\S*)?$")
+"""After `check`, a repo is meant with and without hf: before it."""
 NO_FILE = (
     "Check what? Attach a file, paste the rows between two lines of ```, or name a dataset of the Hub, as in "
     "`/finetune check hf:org/name:train[:1000]`."
@@ -34,6 +36,8 @@ def asked(text: str) -> Check | None:
     source = text.strip() if is_words(text.strip()) else rest.strip() if first.lower() == WORD else None
     if source is None:
         return None
+    if REPO.match(source):
+        source = PREFIX + source
     if not is_words(source):
         raise Refusal(NO_FILE, "file")
     parse(source)

@@ -18,6 +18,7 @@ ROWS = "text\nhello\n"
         ("sft epochs=2 ```tsv\ntext\nhello\n```", Check(rows=ROWS, kind="tsv", then="sft epochs=2")),
         ("```text\nhello\n``` sft", Check(rows=ROWS, kind="csv", then="sft")),
         ("check hf:org/name:train[:10]", Check(source="hf:org/name:train[:10]")),
+        ("check org/name[small]:test", Check(source="hf:org/name[small]:test")),
         ("hf:org/name", Check(source="hf:org/name")),
     ],
 )
