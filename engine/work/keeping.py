@@ -39,8 +39,9 @@ async def sweep(database: Database, executors: Collection[Executor]) -> list[Han
     for executor in executors:
         try:
             running = await executor.list()
-            owned = {tried.handle for tried in await database.read(store.open_attempts)}
-            for handle in (handle for handle in running if handle not in owned):
+            # By id alone: a cluster on this very machine has its processes here, and the local executor sees them too.
+            owned = {tried.handle.id for tried in await database.read(store.open_attempts)}
+            for handle in (handle for handle in running if handle.id not in owned):
                 log.warning("an attempt that nobody owns is ended", executor=handle.executor, handle=handle.id)
                 await executor.cancel(handle, save=False)
                 await executor.observe(handle)

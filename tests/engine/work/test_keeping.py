@@ -43,6 +43,17 @@ async def test_what_runs_without_an_open_attempt_is_ended_and_nothing_else(datab
     assert await keeping.sweep(database, []) == []
 
 
+async def test_what_another_executor_runs_on_this_machine_is_no_orphan(database: Database, tmp_path: Path) -> None:
+    """Both see the same processes, each under its own name."""
+    cluster, local = FakeExecutor("cluster", slots=1), FakeExecutor("local", slots=1)
+    run = await database.write(store.queue_run, SPEC, 1.0)
+    attempt = Attempt(run.id, "train", 1, tmp_path / run.id)
+    await database.write(store.add_attempt, attempt, cluster.handle_for(attempt), 1.0)
+    for executor in (cluster, local):
+        await executor.submit(attempt, executor.handle_for(attempt))
+    assert await keeping.sweep(database, [cluster, local]) == []
+
+
 async def test_an_executor_that_cannot_be_asked_keeps_no_other_from_being_swept(database: Database) -> None:
     class Unreachable(FakeExecutor):
         async def list(self) -> list[Handle]:
