@@ -24,7 +24,7 @@ from tests.twins.slack.server import Twin
 
 pytestmark = pytest.mark.slow
 SPEED = 30.0
-RUNS, TRAINS_S = 20, 240.0
+RUNS, TRAINS_S = 20, 120.0
 SPEC = JobSpec("sft", Model("acme/base"), Source("a.csv", "0" * 64, {}), requester="U1")
 
 

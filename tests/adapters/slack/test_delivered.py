@@ -37,6 +37,28 @@ async def test_bots_are_not_listened_to(there: Twin, hands: Hands) -> None:
         assert [incoming.what for incoming in await those.hears(1)] == [Command("list")]
 
 
+async def test_what_is_said_in_a_thread_is_heard_in_order(there: Twin, hands: Hands) -> None:
+    """Over the socket: requests over HTTP come in any order that the network gives them."""
+    async with ears(lines.chat(there)) as those:
+        ts = hands.says("U1", "C1", "a thread")
+        words = [f"status {n}" for n in range(1, 13)]
+        for text in words:
+            hands.says("U1", "C1", f"<@U0BOT> {text}", ts)
+        heard = await those.hears(len(words))
+    assert [incoming.what for incoming in heard] == [Command(text) for text in words]
+
+
+async def test_several_files_of_one_message_are_all_taken_and_then_its_words(there: Twin, hands: Hands) -> None:
+    files = [there.at.keep(name, b"text\n", "U1").facts for name in ("a.csv", "b.jsonl")]
+    async with ears(lines.chat(there)) as those:
+        hands.says("U1", "C1", "<@U0BOT> sft", files=files)
+        heard = await those.hears(3)
+    assert [what.name if isinstance(what := one.what, Upload) else what for one in heard] == [
+        "a.csv", "b.jsonl", Command("sft"),
+    ]  # fmt: skip
+    assert len({one.key for one in heard}) == 3
+
+
 @pytest.mark.parametrize("line", lines.LINES)
 async def test_what_could_not_be_stored_is_delivered_again(there: Twin, hands: Hands, line: str) -> None:
     there.delivery.ladder_s = 0.0
