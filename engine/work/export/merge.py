@@ -64,6 +64,9 @@ def merge(base: Path, lora: Path, target: Path) -> Path:
 
 def merge_run(path: Path, to: Path | None = None) -> Path:
     """Merge what a run has trained, as often as one likes: into `to`, else `merged` beside its lora."""
+    from engine.work.train import quieten
+
+    quieten()
     folder = RunFolder(path)
     trained = folder.finished("train")
     if trained is None:
