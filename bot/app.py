@@ -21,7 +21,7 @@ from bot.settings import Settings
 from bot.talk.answer import answer
 from bot.talk.context import Context
 from bot.talk.runs import ask, progress, revoked, schedules
-from bot.team import notices
+from bot.team import notices, retention
 from bot.watching import figures
 from bot.web import Health, serve_web
 from engine import fault
@@ -41,6 +41,7 @@ CURSOR_S = 5.0
 TIDY_S = 5.0
 STALLED_S = 300.0
 DIGEST_S = 60.0
+RETENTION_S = 600.0
 FIGURES_S = 15.0
 SCHEDULES_S = 2.0
 SWEEP_S = 60.0
@@ -184,6 +185,7 @@ class App:
             self._answer_soon(incoming)
         ticks = ((OUTBOX_S, self.outbox.tick), (PROGRESS_S, self._tell), (CURSOR_S, self._save_cursor))
         self.scheduler.every(DIGEST_S, self._digest)
+        self.scheduler.every(RETENTION_S, partial(retention.tick, self.context))
         self.scheduler.every(FIGURES_S, partial(figures.measure, self.database))
         self.scheduler.every(SCHEDULES_S, self._follow_schedules)
         self.scheduler.every(SWEEP_S, self._sweep)

@@ -82,6 +82,12 @@ class Settings(BaseSettings):
     min_free_gb: float = Field(
         2, ge=0, description="Gigabytes that have to be free in DATA and CACHE for the bot to serve."
     )
+    keep_datasets_days: float = Field(
+        0, ge=0, description="Days after which a dropped file is deleted here, and its thread is told; 0 is never."
+    )
+    keep_outputs_days: float = Field(
+        0, ge=0, description="Days after its end after which all of a run is deleted here, its model too; 0 is never."
+    )
     keep_checkpoints_days: float = Field(
         30,
         gt=0,

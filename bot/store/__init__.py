@@ -30,7 +30,7 @@ from bot.store.team import (
     take_approval,
     unsubscribe,
 )
-from bot.store.threads import ThreadFile, add_file, files, remove_file, set_pending, take_pending
+from bot.store.threads import ThreadFile, add_file, files, holders, remove_file, set_pending, take_pending
 from bot.store.watches import Watch, told, watch, watch_of, watched
 
 __all__ = [
@@ -58,6 +58,7 @@ __all__ = [
     "fires",
     "forget_answered",
     "give_up",
+    "holders",
     "inbox",
     "is_awaited",
     "is_due",

@@ -29,6 +29,12 @@ def files(db: Connection, place: Place) -> list[ThreadFile]:
     return [ThreadFile(*row) for row in db.execute(query.order_by(thread_files.c.at.desc()))]
 
 
+def holders(db: Connection, sha256: str) -> list[tuple[Place, str]]:
+    """The threads that hold a content, each with the name that it has there."""
+    query = sa.select(thread_files.c.place, thread_files.c.name).where(thread_files.c.sha256 == sha256)
+    return [(Place(place), name) for place, name in db.execute(query)]
+
+
 def remove_file(db: Connection, place: Place, sha256: str) -> int:
     """Forget a file of a thread; how many threads still hold the same content."""
     same = thread_files.c.sha256 == sha256

@@ -100,3 +100,14 @@ def forgot_file(key: str, file: str, is_last: bool) -> Message:
     if is_last:
         return Message(key, f"{file} and its report are deleted from this server. Drop it again to use it again.")
     return Message(key, f"{file} is forgotten in this thread. Another thread holds the same content, so it stays.")
+
+
+def lapsed_file(key: str, file: str) -> Message:
+    return Message(key, f"{file} was kept for as long as it was to be, and is deleted here now.", is_silent=True)
+
+
+def lapsed_run(key: str, run: Run) -> Message:
+    hub = f" Its model is on the Hub: {run.result.repo}." if run.result.repo else ""
+    return Message(
+        key, f"{name(run)} was kept for as long as it was to be; its files are deleted here now.{hub}", is_silent=True
+    )

@@ -1,5 +1,6 @@
 """What people have used, and what is to be forgotten of it. Each function takes a connection, as the store's do."""
 
+from collections.abc import Callable
 from dataclasses import replace
 
 import msgspec
@@ -39,3 +40,20 @@ def forget_run(db: Connection, run_id: str) -> None:
 
 def remove_upload(db: Connection, sha256: str) -> None:
     db.execute(delete(uploads).where(uploads.c.sha256 == sha256))
+
+
+Old = Callable[[Connection, float], list[str]]
+"""Names what is older than a time, in seconds since 1970."""
+
+
+def old_uploads(db: Connection, before: float) -> list[str]:
+    """The hashes of files that were dropped before that time and that no open run needs."""
+    needed = {source.sha256 for run in store.open_runs(db) for source in (run.spec.train, run.spec.valid) if source}
+    found = db.execute(select(uploads.c.sha256).where(uploads.c.at < before)).scalars()
+    return [sha256 for sha256 in found if sha256 not in needed]
+
+
+def old_runs(db: Connection, before: float) -> list[str]:
+    """The runs that ended before that time and that no open run goes back to."""
+    needed = {run.of for run in store.open_runs(db)}
+    return [run.id for run in store.ended_runs(db) if 0 < run.ended_at < before and run.id not in needed]

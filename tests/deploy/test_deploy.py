@@ -27,7 +27,7 @@ PATIENCE_S = 120.0
 def ran(*command: str | Path, **more: Any) -> str:
     done = subprocess.run(list(map(str, command)), capture_output=True, text=True, timeout=PATIENCE_S, **more)
     assert done.returncode == 0, done.stdout + done.stderr
-    return done.stdout
+    return str(done.stdout)
 
 
 def tool(name: str) -> Path:

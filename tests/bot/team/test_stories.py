@@ -5,11 +5,12 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+
 import engine.store
 from bot import store
 from bot.chat import Command, Place, Press
 from bot.store import ThreadFile
-from bot.team import notices
+from bot.team import notices, retention
 from engine.executor import Handle
 from engine.jobs import Attempt, Result, Status
 from tests.bot.team.room import ANN, BOB, DAN, EVE, PRIVATE, START, TEAM, THREAD, Room, room
@@ -263,3 +264,24 @@ async def test_a_file_is_forgotten_once_no_thread_and_no_open_run_holds_it(make:
     assert home.exists()
     assert "deleted from this server" in (await here.says("forget a.csv", place=PRIVATE)).text
     assert not home.exists()
+
+
+async def test_what_is_older_than_it_may_be_is_deleted_and_its_thread_is_told(make: Make) -> None:
+    here = make(keep_datasets_days=30, keep_outputs_days=60)
+    context = here.context
+    for name in ("0" * 64, "1" * 64):
+        (context.settings.uploads / name).mkdir(parents=True)
+        await context.database.write(engine.store.add_upload, name, "a.csv", 1, {}, START)
+        await context.database.write(store.add_file, THREAD, ThreadFile(name, "a.csv"), START)
+    await here.starts()
+    here.now[0] = START + 31 * 86_400
+    await retention.tick(context)
+    assert [path.name for path in context.settings.uploads.iterdir()] == ["0" * 64], "run 1 needs the other one"
+    told = await here.said(f"lapsed/C1/1/{'1' * 16}")
+    assert told and "a.csv was kept" in told.text
+    (context.settings.runs / "1").mkdir(parents=True)
+    await here.change(replace(await here.run(), status=Status.succeeded, ended_at=START + 86_400))
+    here.now[0] = START + 62 * 86_400
+    await retention.tick(context)
+    assert not (context.settings.runs / "1").exists() and not list(context.settings.uploads.iterdir())
+    assert await here.said("lapsed/run/1")
