@@ -12,6 +12,7 @@ from bot.chat import Place
 from bot.talk.context import Context
 from bot.wording import team as words
 from engine.work import usage
+from engine.work.speed.kept import forget as forget_tokens
 
 DAY_S = 86400.0
 
@@ -20,6 +21,7 @@ async def tick(context: Context) -> None:
     """The folders go first: what is still in the database is tried again after a crash."""
     for sha256 in await _due(context, context.settings.keep_datasets_days, usage.old_uploads):
         await asyncio.to_thread(_remove, context.settings.uploads / sha256)
+        await asyncio.to_thread(forget_tokens, context.settings.runs, sha256)
         await context.database.write(_forget_upload, sha256)
     for run in await _due(context, context.settings.keep_outputs_days, usage.old_runs):
         folder = context.settings.runs / run
