@@ -32,8 +32,8 @@ async def dropped(context: Context, incoming: Incoming, upload: Upload) -> Repor
     limit = context.settings.max_upload_mb * 1_000_000
     if upload.size > limit:
         raise Refusal(
-            f"{upload.name} is larger than {limit // 1_000_000:,} MB, the most I take. Try it gzipped, or put it on the "
-            "Hub and name it: file=hf:org/name."
+            f"{upload.name} is larger than {limit // 1_000_000:,} MB, the most I take. Try it gzipped, or put it on "
+            "the Hub and name it: file=hf:org/name."
         )
     async with _arrival(context, incoming.key) as folder:
         await _download(context, upload, folder / "file")

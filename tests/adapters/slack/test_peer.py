@@ -31,13 +31,11 @@ from tests.twins.slack import emulated
 from tests.twins.slack.emulated import Peer
 
 pytestmark = pytest.mark.slow
-HERE = free_port()
-"""Where the adapter listens: the peer is told at its start."""
 
 
 @pytest.fixture
 async def peer() -> AsyncIterator[Peer]:
-    async with emulated.peer(free_port(), f"http://127.0.0.1:{HERE}/slack/events") as there:
+    async with emulated.peer(free_port(), free_port()) as there:
         yield there
 
 
@@ -48,7 +46,7 @@ def adapter(peer: Peer, token: str = emulated.BOT) -> SlackChat:
             bot_token=SecretStr(token),
             app_token=SecretStr(""),
             signing_secret=SecretStr(emulated.SECRET),
-            port=HERE,
+            port=peer.listener,
             api_url=f"{peer.base}/api/",
         ).checked()
     )

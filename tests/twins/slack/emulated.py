@@ -41,10 +41,11 @@ def install() -> None:
 
 
 class Peer:
-    """A workspace with ann, bob and the channels ml and general; events go to `events_url`, signed."""
+    """A workspace with ann, bob and the channels ml and general. Events go, signed, to whoever listens at the port
+    `listener` of this machine."""
 
-    def __init__(self, base: str) -> None:
-        self.base = base
+    def __init__(self, base: str, listener: int) -> None:
+        self.base, self.listener = base, listener
 
     async def call(self, method: str, token: str = ANN, **form: str) -> dict[str, Any]:
         """Call as a person, or as the bot. An answer that is not ok fails the test."""
@@ -73,18 +74,17 @@ class Peer:
 
 
 @contextlib.asynccontextmanager
-async def peer(port: int, events_url: str = "") -> AsyncIterator[Peer]:
+async def peer(port: int, listener: int) -> AsyncIterator[Peer]:
     install()
     node = shutil.which("node") or "node"
-    process = await asyncio.create_subprocess_exec(
-        node, str(FOLDER / "start.mjs"), str(port), SECRET, events_url, stdout=asyncio.subprocess.PIPE
-    )  # fmt: skip
+    command = [node, str(FOLDER / "start.mjs"), str(port), SECRET, f"http://127.0.0.1:{listener}/slack/events"]
+    process = await asyncio.create_subprocess_exec(*command, stdout=asyncio.subprocess.PIPE)
     try:
         assert process.stdout
         async with asyncio.timeout(START_S):
             while (line := await process.stdout.readline()) != b"ready\n":
                 assert line, "the peer ended before it was ready"
-        yield Peer(f"http://localhost:{port}")  # as it calls itself in the addresses of files
+        yield Peer(f"http://localhost:{port}", listener)  # as it calls itself in the addresses of files
     finally:
         with contextlib.suppress(ProcessLookupError):
             process.terminate()
