@@ -69,10 +69,12 @@ async def check(context: Context, wanted: Target) -> str:
         return ""
     try:
         words = ("rights", namespace)
-        await children.ask(*words, timeout_s=RIGHTS_S, environment=settings.hub_environment())
+        answer = await children.ask(*words, timeout_s=RIGHTS_S, environment=settings.hub_environment())
     except Refusal as refusal:
         if refusal.field in ("token", "namespace"):
             raise
         return f"{refusal.text} A run may begin all the same; its model waits here until it can be pushed."
-    context.known[namespace] = context.clock()
-    return ""
+    doubt = str(answer.values.get("doubt", "")) if wanted.is_private else ""
+    if not doubt:
+        context.known[namespace] = context.clock()
+    return doubt

@@ -7,7 +7,7 @@ import time
 from pathlib import Path
 
 from engine.commands.check import refuse
-from engine.hub import client, rights
+from engine.hub import client, rights, room
 from engine.hub.upload.claim import release
 from engine.refusal import Refusal
 
@@ -21,11 +21,13 @@ def tell_rights(namespace: str, as_json: bool) -> int:
     if not namespace:
         return tell_namespaces(deadline, as_json)
     try:
-        owner = rights.check(os.environ.get("HF_TOKEN") or None, namespace, client.endpoint(), deadline)
+        me = rights.checked(os.environ.get("HF_TOKEN") or None, namespace, client.endpoint(), deadline)
     except Refusal as refusal:
         return refuse(refusal, as_json)
-    told = {"owner": owner, "namespace": namespace}
-    sys.stdout.write(f"{json.dumps(told) if as_json else f'{owner} may push to {namespace}.'}\n")
+    owner = str(me["name"])
+    doubt = room.doubt(me, os.environ.get("HF_TOKEN") or "", namespace, client.endpoint(), deadline)
+    told = {"owner": owner, "namespace": namespace, "doubt": doubt}
+    sys.stdout.write(f"{json.dumps(told) if as_json else f'{owner} may push to {namespace}. {doubt}'.strip()}\n")
     return 0
 
 

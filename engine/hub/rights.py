@@ -12,7 +12,12 @@ WRITING_ROLES = ("admin", "write", "contributor")
 
 
 def check(token: str | None, namespace: str, address: str = "", deadline: float = 0) -> str:
-    """The name of the token's owner. Raises Refusal for a token that is missing, wrong, read-only or of others.
+    """The name of the token's owner. Raises Refusal for a token that is missing, wrong, read-only or of others."""
+    return str(checked(token, namespace, address, deadline)["name"])
+
+
+def checked(token: str | None, namespace: str, address: str = "", deadline: float = 0) -> Mapping[str, Any]:
+    """What the Hub says of a token that may push to `namespace`. Raises Refusal.
 
     Passing trouble of the Hub is waited out until `deadline`, by time.monotonic().
     """
@@ -29,7 +34,7 @@ def check(token: str | None, namespace: str, address: str = "", deadline: float 
     fine = access.get("fineGrained")
     if access.get("role") == "fineGrained" and isinstance(fine, Mapping):
         check_scopes(fine, owner, namespace)
-    return owner
+    return me
 
 
 def whoami(token: str, namespace: str, address: str, deadline: float) -> Mapping[str, Any]:

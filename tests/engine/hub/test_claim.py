@@ -193,7 +193,7 @@ def test_a_model_that_went_elsewhere_leaves_no_empty_repo(
 def test_rights_are_told_on_the_command_line(twin: Twin, tmp_path: Path) -> None:
     environment = twin.environment(tmp_path / "home")
     done = engine("rights", "local", "--json", environment=environment)
-    assert json.loads(done.stdout) == {"owner": "local", "namespace": "local"}
+    assert json.loads(done.stdout) == {"owner": "local", "namespace": "local", "doubt": ""}
     done = engine("rights", "acme", "--json", environment=environment)
     assert done.returncode == 1
     assert json.loads(done.stdout)["refusal"]["field"] == "namespace"

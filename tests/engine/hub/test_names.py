@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from adapters.localhub.cards import faults
-from engine.hub import names, rights
+from engine.hub import names, rights, room
 from engine.hub.client import PUBLIC
 from engine.hub.upload.card import Facts, Loading, card, fence, head, plain, snippet, with_endpoint
 from engine.hub.upload.stage import base_is_loadable, base_model, is_allowed, local_path
@@ -70,6 +70,31 @@ def test_a_fine_grained_token_must_name_the_namespace(twin: Twin) -> None:
     whoami(twin, role="fineGrained", fineGrained=fine)
     with pytest.raises(Refusal, match="fine-grained token of ann may not write in ann"):
         rights.check("hf_any", "ann", twin.url)
+
+
+@pytest.mark.parametrize(
+    ("gb", "is_pro", "namespace", "words"),
+    [
+        (99, False, "ann", "take 99 of its 100 GB"),
+        (99, True, "ann", ""),
+        (10, False, "ann", ""),
+        (99, False, "acme", ""),
+    ],
+)
+def test_private_storage_that_is_nearly_full_is_said_beforehand(
+    twin: Twin, gb: float, is_pro: bool, namespace: str, words: str
+) -> None:
+    headers = {"Content-Type": "application/json"}
+    repos = [("ann/a", True, gb * 1e9), ("ann/open", False, 1e15)]
+    listed = [{"id": name, "private": is_private, "usedStorage": int(size)} for name, is_private, size in repos]
+    twin.fail("GET /api/models$", 200, body=json.dumps(listed), headers=headers)
+    said = room.doubt({**ME, "isPro": is_pro}, "hf_any", namespace, twin.url, 0)
+    assert words in said and bool(said) == bool(words)
+
+
+def test_a_hub_that_does_not_tell_its_room_casts_no_doubt(twin: Twin) -> None:
+    twin.fail("GET /api/models$", 500)
+    assert room.doubt(ME, "hf_any", "ann", twin.url, 0) == ""
 
 
 def test_a_hub_in_trouble_is_no_wrong_token(twin: Twin) -> None:
