@@ -2,8 +2,9 @@
 
 import asyncio
 import base64
+import itertools
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -11,8 +12,9 @@ import msgspec
 from aiohttp import web
 
 from adapters.localhub.answers import No, no_revision
-from adapters.localhub.api import Hub, body, page, revision, writable
+from adapters.localhub.api import Hub, body, page, readable, revision, writable
 from adapters.localhub.files import put_together
+from adapters.localhub.info import stamp
 from adapters.localhub.repos import Commit, File, Repo
 
 LFS_ENDS = (".safetensors", ".bin", ".gguf", ".parquet", ".arrow", ".pt", ".onnx", ".zip", ".gz", ".npz", ".h5")
@@ -149,3 +151,68 @@ def without(names: Mapping[str, str], name: str) -> dict[str, str]:
     if name not in names:
         raise no_revision(name)
     return {other: sha for other, sha in names.items() if other != name}
+
+
+async def open_pull(request: web.Request) -> web.Response:
+    """A pull request is a ref `refs/pr/N`; this opens one that has a title and changes nothing yet."""
+    hub, repo, who = writable(request)
+    values = await body(request)
+    if not values.get("pullRequest"):
+        raise No(400, "This Hub keeps pull requests, no other discussions")
+    header = {"summary": str(values.get("title", "")), "description": str(values.get("description", ""))}
+    with hub.shelf.locked():
+        lines = [{"key": "header", "value": header}]
+        _, target = add_commit(hub, hub.again(repo), "main", lines, who.name, True)
+    return web.json_response({"num": int(target.rpartition("/")[2]), "pullRequest": True})
+
+
+async def pull(request: web.Request) -> web.Response:
+    hub, repo = readable(request)
+    number = int(request.match_info["number"])
+    return web.json_response(pull_details(hub, repo, number))
+
+
+def pull_details(hub: Hub, repo: Repo, number: int) -> dict[str, Any]:
+    """Its title and author are those of its first commit; it is merged once `main` holds its last one."""
+    merged = {commit.id for commit in hub.shelf.history(repo, "main")}
+    own = list(own_commits(hub, repo, number))
+    is_merged = repo.refs[pull_ref(repo, number)] in merged
+    first = own[-1] if own else hub.shelf.at(repo, pull_ref(repo, number))
+    return {
+        "title": first.title,
+        "num": number,
+        "author": {"name": first.author},
+        "createdAt": stamp(first.at),
+        "status": "merged" if is_merged else "open",
+        "repo": {"name": repo.id, "type": repo.kind.removesuffix("s")},
+        "isPullRequest": True,
+        "events": [],
+        "changes": {"base": "main"},
+        "filesWithConflicts": [],
+        "diff": "",
+    }
+
+
+def pull_ref(repo: Repo, number: int) -> str:
+    ref = f"refs/pr/{number}"
+    if ref not in repo.refs:
+        raise no_revision(ref)
+    return ref
+
+
+def own_commits(hub: Hub, repo: Repo, number: int) -> Iterator[Commit]:
+    """Those of a pull request that `main` has not, the newest first."""
+    main = {commit.id for commit in hub.shelf.history(repo, "main")}
+    return itertools.takewhile(lambda one: one.id not in main, hub.shelf.history(repo, pull_ref(repo, number)))
+
+
+async def merge_pull(request: web.Request) -> web.Response:
+    """`main` becomes what the pull request is; refused where `main` went on since: nothing is merged by line here."""
+    hub, repo, _ = writable(request)
+    with hub.shelf.locked():
+        repo = hub.again(repo)
+        ref = pull_ref(repo, int(request.match_info["number"]))
+        if repo.refs["main"] not in {commit.id for commit in hub.shelf.history(repo, ref)}:
+            raise No(409, "The main branch went on since: open the pull request again.")
+        hub.shelf.save(replace(repo, refs={**repo.refs, "main": repo.refs[ref]}))
+    return web.json_response({})

@@ -82,8 +82,10 @@ def test_variables_that_are_named_like_secrets_are_known() -> None:
 
 def test_the_settings_know_their_secrets() -> None:
     url = "postgresql+psycopg://bot:pa55word-x@db/threadtune"
-    chosen = Settings(_env_file=None, hf_token=SecretStr("hf_some"), database_url=url)
-    assert chosen.secrets == ("hf_some", "pa55word-x")
+    chosen = Settings(
+        _env_file=None, hf_token=SecretStr("hf_some"), hf_read_token=SecretStr("hf_read"), database_url=url
+    )
+    assert chosen.secrets == ("hf_some", "hf_read", "pa55word-x")
     assert "pa55word-x" not in Redactor(chosen.secrets).text(f"cannot reach {url}")
 
 

@@ -190,6 +190,25 @@ def test_a_commit_can_be_a_pull_request(api: HfApi) -> None:
     assert not api.file_exists(REPO, "a.txt")
 
 
+def test_a_pull_request_is_opened_filled_and_merged(api: HfApi, tmp_path: Path) -> None:
+    api.create_repo(REPO)
+    pull = api.create_pull_request(REPO, title="A better card", description="It says more.")
+    assert (pull.num, pull.title, pull.status, pull.git_reference) == (1, "A better card", "open", "refs/pr/1")
+    api.upload_file(path_or_fileobj=b"a", path_in_repo="a.txt", repo_id=REPO, revision="refs/pr/1")
+    assert not api.file_exists(REPO, "a.txt")
+    api.merge_pull_request(REPO, 1)
+    assert api.file_exists(REPO, "a.txt")
+    assert api.get_discussion_details(REPO, 1).status == "merged"
+    (tmp_path / "more").mkdir()
+    (tmp_path / "more" / "b.txt").write_text("b")
+    made = api.upload_folder(repo_id=REPO, folder_path=tmp_path / "more", create_pr=True)
+    assert made.pr_url and made.pr_url.endswith("/discussions/2")
+    api.upload_file(path_or_fileobj=b"c", path_in_repo="c.txt", repo_id=REPO)
+    with pytest.raises(HfHubHTTPError) as refused:
+        api.merge_pull_request(REPO, 2)
+    assert status(refused.value) == 409 and not api.file_exists(REPO, "b.txt")
+
+
 @pytest.mark.parametrize(
     ("front", "words"),
     [
