@@ -2,14 +2,19 @@
 
 import asyncio
 import os
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from bot import store
+from bot.store import Schedule
+from engine.database import make_engine
 from engine.jobs import Status
+from engine.plan.calendar import When
 from tests.e2e.house import hub
-from tests.faults.house import Bot, bot
+from tests.faults.house import ANN, THREAD, Bot, bot
 from tests.faults.invariants import broken
 from tests.postgres import Postgres
 
@@ -83,6 +88,34 @@ async def test_the_bot_is_killed_on_postgresql(
     async with bot(tmp_path, endpoint, fault=fault, database_url=postgres_url) as one:
         await play(one)
     judge(one)
+
+
+def follow(one: Bot) -> None:
+    """Somebody has saved a schedule whose time has just come: run 1 is repeated, once until tomorrow."""
+    when = When(0, (0,), "UTC")
+    due = Schedule("by hand", "1", THREAD, ANN, False, when, time.time() - 1, "active")
+    engine = make_engine(one.url)
+    with engine.begin() as db:
+        store.add_schedule(db, due)
+    engine.dispose()
+    one.starts += 1
+
+
+@pytest.mark.parametrize("fault", ["schedule.due:1", "schedule.fired:1"])
+async def test_the_bot_is_killed_as_a_schedule_is_due_and_one_run_comes_of_it(
+    tmp_path: Path, endpoint: tuple[str, str], any_url: str, fault: str
+) -> None:
+    url = any_url if any_url.startswith("postgres") else ""
+    async with bot(tmp_path, endpoint, fault=fault, database_url=url) as one:
+        one.presses(await one.plans())
+        await one.says("run/1/live")
+        follow(one)
+        await one.settled()
+        await one.settled("2")
+        await one.rests()
+    assert one.reached.exists() and -9 in one.exits
+    assert broken(one.history()) == []
+    assert [run.status for run in one.runs()] == [Status.succeeded] * 2
 
 
 async def test_f36_everything_is_delivered_four_times(tmp_path: Path, endpoint: tuple[str, str]) -> None:
