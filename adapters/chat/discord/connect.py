@@ -15,7 +15,7 @@ from discord.http import Route
 
 from adapters.chat.discord import commands, interactions, messages
 from adapters.chat.discord.settings import DiscordSettings
-from bot.chat import Denied, Gone, Handler, TryLater
+from bot.chat import Denied, Gone, Handler, Lapsed, TryLater
 from engine.refusal import Refusal
 
 if TYPE_CHECKING:
@@ -29,6 +29,7 @@ LASTED_S = 600.0
 GUILDS_S = 0.5
 RETRY_S, MAX_TRIES = 1.0, 20
 MAX_MISSED = 500
+NO_LONGER = "Discord no longer takes this DISCORD_TOKEN; a new one is in the portal."
 NO_CONTENT = (
     "the message content intent is off: files that are dropped are seen only where the message mentions the bot or "
     "answers it, or by its menu Apps > " + commands.MENU
@@ -53,6 +54,7 @@ class Client(discord.Client):
 
     async def on_ready(self) -> None:
         self.connection.is_ready.set()
+        self.connection.was_there = True
         await self.connection.put_commands(self)
 
     async def on_guild_available(self, guild: discord.Guild) -> None:
@@ -82,6 +84,7 @@ class Connection:
         self.lock = asyncio.Lock()
         self.waiting: asyncio.Queue[discord.Message | discord.Guild | None] = asyncio.Queue()
         self.is_ready = asyncio.Event()
+        self.was_there = False
 
     async def client(self) -> Client:
         """The client, logged in. Raises Refusal when Discord does not know the token."""
@@ -100,6 +103,8 @@ class Connection:
             await client.login(self.chosen.token.get_secret_value())
         except discord.LoginFailure:
             await client.close()
+            if self.was_there:
+                raise Lapsed(NO_LONGER, "DISCORD_TOKEN") from None
             raise Refusal("Discord does not know this DISCORD_TOKEN; docs/discord.md says where it is found.") from None
         except BaseException:
             await client.close()
@@ -141,7 +146,7 @@ class Connection:
                 self.reads_content = False
             except discord.ConnectionClosed as closed:
                 if closed.code == 4004:
-                    raise Refusal("Discord no longer takes this DISCORD_TOKEN; a new one is in the portal.") from None
+                    raise Lapsed(NO_LONGER, "DISCORD_TOKEN") from None
                 log.warning("disconnected", code=closed.code)
             except (Refusal, asyncio.CancelledError):
                 raise

@@ -1,13 +1,16 @@
 """How the adapter stays there: closed doors, lost sessions, intents, and what it reads afterwards."""
 
+import asyncio
+
 import pytest
 from pydantic import SecretStr
 
 from adapters.chat.discord import kept
-from bot.chat import Incoming
+from bot.chat import Incoming, Lapsed
 from engine.refusal import Refusal
 from tests.adapters.discord.conftest import Make, ignore
 from tests.contract.chat import eventually, heard, listening
+from tests.twins import discord as twin
 from tests.twins.discord_world import World, plain
 
 
@@ -59,6 +62,19 @@ async def test_the_commands_are_put_once(world: World, make: Make) -> None:
             await world.is_online()
         await world.wire.kick()
     assert len([name for name in world.wire.seen if name.startswith("PUT /applications")]) == 1
+
+
+@pytest.mark.parametrize("code", [4000, 4004])
+async def test_a_token_that_was_taken_away_has_lapsed(
+    world: World, make: Make, monkeypatch: pytest.MonkeyPatch, code: int
+) -> None:
+    """Whether the gateway says so, or the next login."""
+    listening_to = asyncio.ensure_future(make().listen(ignore, ""))
+    await world.is_online()
+    monkeypatch.setattr(twin, "TOKEN", "another")
+    await world.wire.kick(code=code)
+    with pytest.raises(Lapsed, match="no longer takes"):
+        await asyncio.wait_for(listening_to, 60)
 
 
 async def test_without_the_content_intent_the_bot_serves_and_says_what_to_do(world: World, make: Make) -> None:
