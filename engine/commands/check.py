@@ -14,6 +14,8 @@ from engine.data.types import NEEDS, Fit, Issue, Report
 from engine.refusal import Refusal
 
 MOST_CHANGES = 50
+Place = tuple[int, str]
+"""A row from 1, and a column."""
 ROLES = ("text", "prompt", "rejected_text", "label", "messages", "input", "system")
 
 
@@ -70,17 +72,19 @@ def check_and_print(wish: Wish) -> int:
 
 def _check(wish: Wish, mapping: Mapping[str, str]) -> Report:
     """Raises Refusal for a model or a fix that is none."""
+    shorter: Mapping[Place, str] = {}
     if not wish.model:
         report = bounded_check(wish, mapping)
     else:
-        from engine.commands.tokens import with_lines, with_tokens
+        from engine.commands.tokens import cut_to_fit, with_lines, with_tokens
 
         with tempfile.TemporaryDirectory() as folder:
             arrow = wish.arrow or Path(folder) / "rows.arrow"
             report = bounded_check(replace(wish, arrow=arrow), mapping)
             report = with_lines(with_tokens(report, arrow, wish.model, wish.method), wish.file)
+            shorter = cut_to_fit(report, arrow, wish.model, wish.method) if wish.method and wish.fix else {}
     if wish.fix is not None:
-        _fix(wish, wish.fix, report, mapping)
+        _fix(wish, wish.fix, report, mapping, shorter)
     return report
 
 
@@ -105,16 +109,21 @@ def mapping_from(words: tuple[str, ...]) -> dict[str, str]:
     return mapping
 
 
-def _fix(wish: Wish, out: Path, report: Report, mapping: Mapping[str, str]) -> None:
-    """Apply the fixes that are named, or all that the report offers; the changes go to standard error."""
+def _fix(wish: Wish, out: Path, report: Report, mapping: Mapping[str, str], shorter: Mapping[Place, str]) -> None:
+    """Apply the fixes that are named, or all that the report offers; the changes go to standard error. `shorter` are
+    the cells of rows that are too long."""
     from engine.data.checks.gaps import filled
     from engine.data.fixes import apply
     from engine.data.reading import CannotRead
 
     written = filled(msgspec.json.decode(wish.fill.read_bytes())) if wish.fill else {}
     offered = () if written else tuple(dict.fromkeys(issue.fix for issue in report.issues if issue.fix))
+    fixes = wish.fixes or offered
+    if "cut_over_long" in fixes and not (wish.model and wish.method):
+        raise Refusal("cut_over_long needs a base model and a method: add --model and --method.", "fixes")
+    written |= shorter if "cut_over_long" in fixes else {}
     try:
-        changes = apply(wish.file, out, wish.fixes or offered, mapping, written)
+        changes = apply(wish.file, out, fixes, mapping, written)
     except CannotRead as error:
         raise Refusal(f"Nothing was mended. {error.text}", "file") from None
     for change in changes[:MOST_CHANGES]:

@@ -8,7 +8,10 @@ from pathlib import Path
 from engine.commands.preview import look_for, slot_here
 from engine.data.findings import MOST_ISSUES, severity
 from engine.data.preview.fate import Fate, fate_of, histogram
+from engine.data.preview.plan import Plan as DataPlan
+from engine.data.preview.plan import choose_plan
 from engine.data.preview.rows import Rows
+from engine.data.preview.tokens import FileTokenizer
 from engine.data.reading import lines_of
 from engine.data.types import Fit, Issue, Report, Row
 from engine.jobs import Source
@@ -21,7 +24,7 @@ BY_TOKENS = frozenset({"over_long", "nothing_left"})
 def with_lines(report: Report, path: Path) -> Report:
     """The report with the physical lines of the rows that its check with a model named. They are accepted rows of a
     method that drops none, so their numbers are those of the file."""
-    rows = {issue.row for issue in report.issues if issue.line is None and issue.code in BY_TOKENS}
+    rows = {row for issue in report.issues if issue.code in BY_TOKENS and (row := issue.row) is not None}
     if not rows:
         return report
     lines = lines_of(path, report.file, rows)
@@ -68,7 +71,8 @@ def _issue(code: str, row: int, tokens: int, max_length: int) -> Issue:
         "over_long": f"has {tokens:,} tokens and is cut at max_length={max_length:,}",
         "nothing_left": f"is dropped: at max_length={max_length:,} nothing of it is left to learn",
     }[code]
-    return Issue(code, severity(code), f"Row {row} {what}. Shorten it, or raise max_length.", row=row)
+    fix = "cut_over_long" if code == "over_long" else ""
+    return Issue(code, severity(code), f"Row {row} {what}. Shorten it, or raise max_length.", row=row, fix=fix)
 
 
 def _with_issues(report: Report, issues: Sequence[Issue]) -> Report:
@@ -81,14 +85,30 @@ def _fit(fit: Fit, fate: Fate) -> Fit:
     return replace(fit, rows_used=fate.used, rows_dropped=dropped, rows_truncated=fate.cut)
 
 
+def cut_to_fit(report: Report, arrow: Path, model: str, method: str) -> dict[tuple[int, str], str]:
+    """For the rows that `report` says are cut at this model: their answers, ended where a sentence ends."""
+    from engine.data.preview.cutting import cut_cells
+
+    rows = Rows(arrow)
+    numbers = sorted({issue.row for issue in report.issues if issue.code == "over_long" and issue.row is not None})
+    if not numbers:
+        return {}
+    plan, tokenizer, max_length = _reading(report, rows, method, look_for(model, method))
+    return cut_cells(rows, numbers, plan, tokenizer, max_length)
+
+
 def _fate(report: Report, rows: Sequence[Row], method: str, look: Look) -> tuple[Fate, int]:
     """What becomes of the rows, and at which `max_length`."""
-    from engine.data.preview.plan import choose_plan
-    from engine.data.preview.tokens import FileTokenizer
+    plan, tokenizer, max_length = _reading(report, rows, method, look)
+    return fate_of(rows, plan, tokenizer, max_length), max_length
+
+
+def _reading(report: Report, rows: Sequence[Row], method: str, look: Look) -> tuple[DataPlan, FileTokenizer, int]:
+    """How the rows are read for `method`, by which tokenizer, and cut at which `max_length`."""
     from engine.plan.defaults import settle
 
     source = Source(report.file, report.sha256, report.methods[method].mapping)
     plan = choose_plan(rows, report, source, method, look, {})
     settings = settle(method, {}, rows=len(rows), tokens_median=0, look=look, slot=slot_here())
     max_length = int(settings["max_length"].value)
-    return fate_of(rows, plan, FileTokenizer(look.folder), max_length), max_length
+    return plan, FileTokenizer(look.folder), max_length

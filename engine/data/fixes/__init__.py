@@ -30,6 +30,7 @@ FIXES: Mapping[str, str] = {
     "drop_duplicates": "drop rows that repeat an earlier one",
     "drop_near_duplicates": "drop rows that repeat an earlier one but for case and spaces",
     "drop_equal_pairs": "drop rows whose two answers are the same",
+    "cut_over_long": "cut rows that are too long where a sentence ends",
     "to_csv": "write comma-separated CSV",
     "to_jsonl": "write JSONL",
 }

@@ -134,7 +134,10 @@ class Mending:
         for name in self.columns:
             text = self.filled.get((record.row, name))
             if text is not None and text != cells.get(name):
-                self._say(record, f"{shown(name)} was filled in: {shown(text, 60)}.")
+                was = cells.get(name)
+                is_cut = isinstance(was, str) and bool(text) and was.startswith(text)
+                how = f"cut after {len(text):,} characters" if is_cut else f"filled in: {shown(text, 60)}"
+                self._say(record, f"{shown(name)} was {how}.")
                 cells = {**cells, name: self._as_it_stood(name, text)}
         return cells
 

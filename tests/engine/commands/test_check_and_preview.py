@@ -1,5 +1,6 @@
 """`python -m engine check` and `preview` as people and the bot call them: exit codes, JSON, and no traceback."""
 
+import csv
 import json
 import os
 import subprocess
@@ -128,8 +129,24 @@ def test_a_check_with_a_model_counts_its_tokens(model: Path, tmp_path: Path) -> 
     assert (long["row"], long["line"]) == (len(DPO) + 1, len(DPO) + 2)
     assert long["message"].startswith(f"Line {len(DPO) + 2}: Row {len(DPO) + 1} has")
     assert for_dpo["counts"]["over_long"] == 1
+    said = engine("check", path, "--fix", tmp_path / "out.csv", "--fixes", "cut_over_long")
+    assert said.returncode == 1 and "add --model and --method" in said.stderr
     refused = engine("check", path, "--model", tmp_path / "nothing", "--json")
     assert refused.returncode == 1 and json.loads(refused.stdout)["refusal"]["field"] == "model"
+
+
+def test_a_row_that_is_too_long_is_cut_where_a_sentence_ends(model: Path, tmp_path: Path) -> None:
+    long = {"prompt": "why", "text": "It is so. " * 600, "rejected_text": "No, it is not so! " * 600}
+    path, out = write_csv(tmp_path / "a.csv", [*DPO, long]), tmp_path / "out.csv"
+    words = ("--model", model, "--method", "dpo")
+    done = engine("check", path, *words, "--fix", out, "--fixes", "cut_over_long")
+    assert done.returncode == 0 and f"Line {len(DPO) + 2}: `text` was cut after" in done.stderr
+    before, after = (list(csv.DictReader(file.read_text().splitlines())) for file in (path, out))
+    assert after[:-1] == before[:-1], "no other row changes"
+    for column, end in (("text", "It is so."), ("rejected_text", "No, it is not so!")):
+        assert before[-1][column].startswith(after[-1][column]) and after[-1][column].endswith(end)
+    again = json.loads(engine("check", out, *words, "--json").stdout)
+    assert "over_long" not in again["counts"]
 
 
 @pytest.mark.parametrize(
