@@ -27,7 +27,8 @@ async def examine(is_quick: bool = False) -> list[Finding]:
     if not is_quick:
         found += await machine.trainer(settings)
     found += await platform(settings)
-    found += [*adapter("executors", "EXECUTOR", settings.executor), *people(settings)]
+    found += [finding for name in settings.executors for finding in adapter("executors", "EXECUTOR", name)]
+    found += people(settings)
     found += await hub(settings)
     if not is_quick:
         found += [*await base_model(settings), *await clock(settings.hf_endpoint)]

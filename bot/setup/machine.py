@@ -135,7 +135,7 @@ async def port(settings: Settings) -> list[Finding]:
 
 async def trainer(settings: Settings) -> list[Finding]:
     """The interpreter that trains, what is installed there, and whether it sees the GPU that this machine has."""
-    if settings.executor != "local":
+    if "local" not in settings.executors:
         return []
     code, said = await _ran(settings.python, "-c", LOOK)
     if code:

@@ -13,8 +13,7 @@ def prepare(task: Task) -> Work:
     from trl import KTOConfig, KTOTrainer
 
     from engine.data import encoding
-    from engine.work.training import judged, losses, rows, samples, weights
-    from engine.work.training.loop import arguments, planned_steps
+    from engine.work.training import judged, loop, losses, rows, samples, weights
 
     class JudgedTrainer(KTOTrainer):  # type: ignore[misc]  # TRL has no types
         """Takes answers that are already tokens, beside their neighbours', with what the reference says of both."""
@@ -22,8 +21,7 @@ def prepare(task: Task) -> Work:
         def _prepare_dataset(self, dataset: Any, *_: Any) -> Any:
             return dataset
 
-        def _precompute_ref_logps(self, dataset: Any, *_: Any) -> Any:
-            return dataset
+        _precompute_ref_logps = _prepare_dataset
 
     set_seed(task.whole("seed"))
     train, valid = rows.read_rows(task.folder.rows("train")), rows.read_held_out(task)
@@ -34,17 +32,16 @@ def prepare(task: Task) -> Work:
     held_out = judged.beside_neighbours(held_out, len(held_out))
     model = weights.to_device(weights.load_model(task, "CausalLM"))
     reference = judged.scores(model, held_out)
-    seen = planned_steps(task, len(used)) * task.whole("batch_size") * task.whole("gradient_accumulation")
+    seen = loop.planned_steps(task, len(used)) * task.whole("batch_size") * task.whole("gradient_accumulation")
     is_known = not task.is_on("lora") or seen >= len(used)
     names: tuple[str, ...] = ("prompt_ids", "completion_ids", "KL_completion_ids", "label")
     if is_known:
-        for row, (own, neighbours) in zip(used, judged.scores(model, used), strict=True):
-            row["ref_logps"], row["ref_KL_logps"] = own, neighbours
+        used = judged.with_reference(model, used)
         names = (*names, "ref_logps", "ref_KL_logps")
     trainer = JudgedTrainer(
         model=model,
         args=KTOConfig(
-            **arguments(task, len(used)),
+            **loop.arguments(task, len(used)),
             beta=task.number("beta"),
             max_length=None,
             precompute_ref_log_probs=is_known,
