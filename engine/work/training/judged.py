@@ -50,6 +50,12 @@ def scores(model: Any, rows: Sequence[Encoded]) -> Scores:
     return list(zip(sums[::2], sums[1::2], strict=True))
 
 
+def with_reference(model: Any, rows: Sequence[Encoded]) -> list[Encoded]:
+    """Each row with what the base says of both answers, in TRL's columns."""
+    known = zip(rows, scores(model, rows), strict=True)
+    return [{**row, "ref_logps": own, "ref_KL_logps": other} for row, (own, other) in known]
+
+
 def metrics(rows: Sequence[Encoded], tuned: Scores, reference: Scores, beta: float) -> dict[str, float]:
     """KTO's loss (eq. 7), and by how much, and how often, a good answer gained and a bad one lost."""
     if not rows:
