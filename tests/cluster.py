@@ -91,7 +91,14 @@ class Cluster:
         return httpx2.get(self.url + path, headers=headers, timeout=5, trust_env=False).json()
 
     def wait_ready(self, timeout_s: float = START_S) -> None:
-        self._until(lambda: isinstance(self.ask("/api/jobs/"), list), timeout_s)
+        self._until(self.takes_jobs, timeout_s)
+
+    def takes_jobs(self) -> bool:
+        """Whether a job is taken: the API answers some seconds before."""
+        headers = {"Authorization": f"Bearer {TOKEN}"}
+        body = {"entrypoint": "true", "entrypoint_num_cpus": 0}
+        answer = httpx2.post(f"{self.url}/api/jobs/", headers=headers, json=body, timeout=30, trust_env=False)
+        return answer.status_code == 200
 
     def wait_nodes(self, count: int, timeout_s: float = START_S) -> None:
         self._until(lambda: len(self.alive()) == count, timeout_s)

@@ -5,10 +5,11 @@ from pathlib import Path
 
 from adapters.chat.discord.settings import DiscordSettings
 from adapters.chat.slack.settings import SlackSettings
+from adapters.executors.ray.settings import RaySettings
 from bot.settings import Settings
 
 ROOT = Path(__file__).parent.parent
-SETTINGS = (Settings, DiscordSettings, SlackSettings)
+SETTINGS = (Settings, DiscordSettings, SlackSettings, RaySettings)
 """The bot's own, and those of each adapter."""
 
 

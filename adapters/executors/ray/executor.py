@@ -17,7 +17,7 @@ from pathlib import Path, PurePosixPath
 
 from adapters.executors.carry import Carried, is_location
 from adapters.executors.local import ALONE, ON_EXECUTOR, copy_all, read_from, read_json, wanted_gpus
-from adapters.executors.pulse import Pulse
+from adapters.executors.pulse import LAPSE_S, Pulse
 from adapters.executors.ray.jobs import OVER, Jobs, Unreachable
 from adapters.executors.ray.settings import RaySettings
 from engine.events import Event
@@ -47,6 +47,7 @@ class RayExecutor:
         program: Sequence[str] = ("-P", "-m", "engine"),
         pending_s: float = PENDING_S,
         silent_s: float = SILENT_S,
+        lapse_s: float = LAPSE_S,
     ) -> None:
         self.name = name
         self.root = root.resolve()
@@ -56,7 +57,7 @@ class RayExecutor:
         self.silent_s = silent_s
         self.jobs = Jobs(settings.jobs_url, settings.auth_token.get_secret_value())
         self.carried = Carried(settings.runs, self.root) if is_location(settings.runs) else None
-        self._pulse = Pulse()
+        self._pulse = Pulse(lapse_s)
         self._read: dict[Handle, tuple[int, int]] = {}
 
     def slots(self) -> list[Slot]:
@@ -98,6 +99,8 @@ class RayExecutor:
             return Phase("unknown", detail=str(error))
 
     async def events(self, handle: Handle, after_seq: int) -> list[Event]:
+        if self.carried and self._folder(handle).exists():
+            await self.carried.fetch(handle.id)
         seq, offset = self._read.get(handle, (0, 0))
         events, offset = read_from(self._folder(handle) / "events.jsonl", offset if after_seq >= seq else 0)
         if events:
