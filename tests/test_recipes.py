@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parent.parent
+pytestmark = pytest.mark.slow
 
 METHOD = '''"""Says everything twice. `python -m engine train DATA --method echo`"""
 

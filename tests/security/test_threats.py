@@ -29,7 +29,7 @@ from tests.fakes.chat import FakeChat, Server
 
 ROOT = Path(__file__).parents[2]
 SOURCES = [path for name in ("bot", "engine", "adapters") for path in (ROOT / name).rglob("*.py")]
-NAMES = ("../../etc/passwd", "-rf\n\u202egnp.csv", "x" * 400 + "$(touch pwned).csv", "a\0b")
+NAMES = ("../../etc/passwd\n-rf \u202egnp.csv", "x" * 400 + "$(touch pwned)\0.csv")
 
 
 def test_t04_a_check_loads_no_reader_of_pickles_yaml_or_xml(tmp_path: Path) -> None:
