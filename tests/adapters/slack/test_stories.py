@@ -104,8 +104,8 @@ async def test_the_shortcut_and_the_files_that_cannot_be_had(
         assert plan.thread == ts
         there.at.views.clear()
         hands.press_label("U1", plan, "Settings")
-        hands.submits("U1", await form(there), {"epochs": {"value": "5"}, "others": {"value": "seed=7"}})
-        changed = await sees(hands, lambda shown: ("epochs", "5", "as given") in shown.table)
+        hands.submits("U1", await form(there), {"epochs": {"value": "7"}, "others": {"value": "seed=7"}})
+        changed = await sees(hands, lambda shown: ("epochs", "7", "as given") in shown.table)
         assert changed.ts == plan.ts and ("seed", "7", "as given") in changed.table
         page = there.at.keep("closed.csv", FACTS, "U1")
         page.page = "<!DOCTYPE html><html>Sign in to Slack</html>"
