@@ -42,7 +42,7 @@ def causal(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def begin(folder: Path, model: Path, method: str = "sft") -> tuple[RunFolder, Run]:
-    place = make_run(folder / "7", method, model, rows_for(method), **FAST)
+    place = make_run(folder / "7", method, model, rows_for(method), (), **FAST)
     return place, Run("7", place.read_spec(), Status.running, done="fetch", attempt="fetch-1", started_at=1.0)
 
 
@@ -204,7 +204,7 @@ def test_the_run_that_mends_a_nan_goes_on_at_half_the_rate(
         run = attempt(place, run)
     new = mended(run, "rate")
     assert new is not None and new.resumes
-    other = make_run(tmp_path / "8", "sft", causal, rows_for("sft"), **new.spec.parameters)
+    other = make_run(tmp_path / "8", "sft", causal, rows_for("sft"), (), **new.spec.parameters)
     carry_over(place, other, new)
     done = attempt(other, replace(new, id="8", status=Status.running, done="fetch", attempt="fetch-1"))
     assert done.status is Status.succeeded

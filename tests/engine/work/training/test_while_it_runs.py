@@ -73,7 +73,7 @@ def test_a_loss_that_does_not_move_is_hinted_at_once(causal: Path, tmp_path: Pat
 @pytest.mark.parametrize("word", ["auto", "chatml", "zephyr", "none"])
 def test_turns_are_written_by_the_template_that_was_chosen(word: str, bare: Path, tmp_path: Path) -> None:
     given: dict[str, Value] = {} if word == "auto" else {"template": word}
-    run = make_run(tmp_path / "run", "sft", bare, rows_for("sft"), max_steps=1, **given)
+    run = make_run(tmp_path / "run", "sft", bare, rows_for("sft"), (), max_steps=1, **given)
     assert train(run.path)
     output = run.attempts / "train-1/output"
     wanted = encoding.TEMPLATES["chatml" if word == "auto" else word]
