@@ -60,16 +60,17 @@ class Cluster:
 
     def start_head(self, timeout_s: float = START_S) -> None:
         ports = [f"--port={self.port}", f"--dashboard-port={self.dashboard}", "--dashboard-host=127.0.0.1"]
+        ports += [f"--ray-client-server-port={free_port()}"]
         self._start("head", ["--head", "--node-ip-address=127.0.0.1", *ports], self.cpus)
         self.wait_ready(timeout_s)
 
     def start_worker(self, name: str, cpus: int) -> None:
-        agent = f"--dashboard-agent-listen-port={free_port()}"
-        self._start(name, [f"--address=127.0.0.1:{self.port}", "--node-ip-address=127.0.0.1", agent], cpus)
+        self._start(name, [f"--address=127.0.0.1:{self.port}", "--node-ip-address=127.0.0.1"], cpus)
 
     def _start(self, name: str, options: list[str], cpus: int) -> None:
         log = (self.folder / f"{name}.log").open("ab")
         command = [*NAMESPACE, str(RAY), "start", *options, f"--num-cpus={cpus}", *OPTIONS]
+        command += [f"--dashboard-agent-listen-port={free_port()}"]  # the usual one may be another cluster's
         command += [f"--temp-dir={self.folder / 'ray'}"] if name == "head" else []
         self.nodes[name] = subprocess.Popen(
             command, stdout=log, stderr=log, stdin=subprocess.DEVNULL, env=self._environment(), start_new_session=True

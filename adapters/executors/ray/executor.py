@@ -171,7 +171,7 @@ class RayExecutor:
         """It is gone, unless its last words came meanwhile; one that comes back finds the wish to end."""
         await asyncio.sleep(0.2)
         if self.carried:
-            await self.carried.fetch(handle.id)
+            await self.carried.fetch(handle.id, is_over=True)
         if said := self._said(folder):
             return said
         if (folder / "runner.json").exists() and self._pulse.silent_s(folder) < self._pulse.lapse_s:

@@ -59,11 +59,11 @@ class TestRayByCarrying(ExecutorContract):
         return Stage(tmp_path / "runs", lambda: new(ray, tmp_path / "runs", runs=where))
 
 
-async def is_deserted(folder: Path) -> None:
+async def is_deserted(folder: Path, patience_s: float) -> None:
     async def nobody_is_left() -> bool:
         return processes_of(folder) == []
 
-    await until(nobody_is_left, RUN_S)
+    await until(nobody_is_left, patience_s)
 
 
 async def started(stage: Stage, play: str = "works", run: str = "1") -> tuple[RayExecutor, Handle]:
@@ -161,11 +161,12 @@ def lines(pid: int) -> str:
 
 @pytest.mark.parametrize("victim", ["trainer", "runner", "supervisor"])
 async def test_whoever_is_killed_the_attempt_ends_and_nothing_of_it_is_left(stage: Stage, victim: str) -> None:
-    executor, handle = await started(stage, "has_a_grandchild")
+    # Left alone, each would stay for a minute: longer than it is waited for.
+    executor, handle = await started(stage, "has_a_grandchild" if victim == "trainer" else "ignores_the_wish")
     os.kill(who(executor, handle, victim), signal.SIGKILL)
+    await is_deserted(executor.root / handle.id, 40.0)
     phase = await ended(executor, handle, RUN_S)
     assert phase.code == -9 if victim == "trainer" else phase.name in ("lost", "exited")
-    await is_deserted(executor.root / handle.id)
     assert await executor.list() == []
 
 
