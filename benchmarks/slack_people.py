@@ -7,6 +7,7 @@ acknowledgement was lost on its way.
 import asyncio
 import time
 from collections import Counter
+from collections.abc import Callable
 from multiprocessing.connection import Connection
 from typing import Any
 
@@ -92,11 +93,11 @@ async def events(there: Twin, seconds: int) -> dict[str, Any]:
     }
 
 
-async def until_answered(there: Twin, roots: list[str]) -> float:
+async def until_answered(there: Twin, roots: list[str], counted: Callable[[Twin], Counter[str]] = answers) -> float:
     """Seconds until each has an answer, or WAIT_S."""
     began = time.monotonic()
     while time.monotonic() - began < WAIT_S:
-        found = answers(there)
+        found = counted(there)
         if all(found[root] for root in roots):
             break
         await asyncio.sleep(0.2)
@@ -107,7 +108,7 @@ async def uploads(there: Twin, many: int) -> dict[str, Any]:
     """So many files at once, each in a channel of its own; answered is what has its report."""
     hands = Hands(there)
     roots = [hands.drops("U1", f"C9{number % CHANNELS}", f"rows-{number}.csv", ROWS) for number in range(many)]
-    seconds = await until_answered(there, roots)
+    seconds = await until_answered(there, roots, reports)
     found = reports(there)
     return {"uploads": many, "uploads_unanswered": sum(not found[root] for root in roots), "uploads_s": seconds}
 
