@@ -1,8 +1,10 @@
 """A file that somebody dropped: fetched, checked in a child, stored once by its content, and reported on."""
 
+import asyncio
 import contextlib
 import hashlib
 import shutil
+import time
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
@@ -25,6 +27,9 @@ SHORTEST_HASH = 16
 
 Cell = dict[str, object]
 """What a person wrote: `row`, `column` and `value`."""
+
+WAIT_S = 240.0
+"""How long a file waits for its turn at a platform that limits calls."""
 
 
 async def dropped(context: Context, incoming: Incoming, upload: Upload) -> Report:
@@ -52,9 +57,22 @@ async def _arrival(context: Context, key: str) -> AsyncIterator[Path]:
         shutil.rmtree(folder, ignore_errors=True)
 
 
+async def _patiently(context: Context, upload: Upload, target: Path) -> None:
+    """Many files at once: each waits until the platform lets it through. Raises TryLater after WAIT_S."""
+    until = time.monotonic() + WAIT_S
+    while True:
+        try:
+            await context.chat.download(upload, target)
+            return
+        except TryLater as wait:
+            if time.monotonic() + wait.seconds > until:
+                raise
+            await asyncio.sleep(wait.seconds)
+
+
 async def _download(context: Context, upload: Upload, target: Path) -> None:
     try:
-        await context.chat.download(upload, target)
+        await _patiently(context, upload, target)
     except Gone:
         raise Refusal(f"{upload.name} is no longer there; drop it again.") from None
     except Denied as denied:
