@@ -46,7 +46,7 @@ async def test_a_dropped_file_becomes_a_private_model_with_its_link_in_the_threa
         assert final.title == "Run 1 succeeded"
         assert final.mentions == (ANN,)
         assert final.table and final.table.columns == ("Prompt", "Before", "After")
-        assert [file.name for file in final.files] == ["run-1-loss.png"]
+        assert [file.name for file in final.files] == ["run-1-loss.png", "run-1.yaml"]
         assert final.files[0].path.read_bytes().startswith(b"\x89PNG")
         (card,) = room.all(TEAM)
         assert "succeeded" in card.title
