@@ -10,7 +10,7 @@ from bot.chat import Denied, Gone, Person, TryLater
 from engine.refusal import Refusal
 
 CHANNEL = re.compile(r"[CDG][A-Z0-9]*[0-9][A-Z0-9]*")
-NAME_S = 1.0
+NAME_S = 2.0
 GROUPS_S = 300.0
 TYPES = "public_channel,private_channel,im"
 
