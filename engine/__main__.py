@@ -9,8 +9,15 @@ from typing import Annotated
 
 import typer
 
+from engine.data.types import method_named
 from engine.refusal import Refusal
 
+
+def _method(word: str | None) -> str | None:
+    return method_named(word) if word else word
+
+
+Method = Annotated[str, typer.Option(callback=_method, help="AutoTrain's words, as in llm-sft, are understood too.")]
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
 
 
@@ -23,7 +30,7 @@ def engine() -> None:
 def train(
     what: Annotated[Path, typer.Argument(help="A dataset, a YAML config (ours or AutoTrain's), or a run's folder.")],
     words: Annotated[list[str] | None, typer.Argument(help="name=value, e.g. epochs=3 or text=answer")] = None,
-    method: str = "",
+    method: Method = "",
     model: str = "",
     out: Annotated[Path | None, typer.Option(help="The run's folder; left out, a new one in runs/.")] = None,
 ) -> None:
@@ -56,7 +63,7 @@ def ask(
 def estimate(
     what: Annotated[Path, typer.Argument(help="A dataset, or a run's folder.")],
     words: Annotated[list[str] | None, typer.Argument(help="name=value, e.g. epochs=3 or text=answer")] = None,
-    method: str = "sft",
+    method: Method = "sft",
     model: str = "",
     json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
@@ -71,7 +78,7 @@ def estimate(
 
 @app.command()
 def params(
-    method: str = "sft",
+    method: Method = "sft",
     json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
     markdown: Annotated[bool, typer.Option("--markdown", help="Print docs/parameters.md.")] = False,
 ) -> None:
@@ -93,7 +100,7 @@ def plot(folder: Path, target: Path, title: str = "") -> None:
 def check(
     file: Path,
     columns: Annotated[list[str] | None, typer.Argument(help="role=column, e.g. prompt=question text=answer")] = None,
-    method: str | None = None,
+    method: Annotated[str | None, typer.Option(callback=_method)] = None,
     model: str | None = None,
     name: str | None = None,
     fix: Path | None = None,
@@ -138,7 +145,7 @@ def faults() -> None:
 def preview(
     file: Path,
     words: Annotated[list[str] | None, typer.Argument(help="parameters and columns: epochs=3 prompt=question")] = None,
-    method: Annotated[str, typer.Option()] = "sft",
+    method: Method = "sft",
     model: str = "",
     valid: Path | None = None,
     as_json: Annotated[bool, typer.Option("--json")] = False,

@@ -8,22 +8,10 @@ from dataclasses import dataclass, field
 from bot.redact import GONE
 from bot.talk import timing, trying
 from bot.talk.datasets.asked import Check, asked
-from engine.data.types import NEEDS
+from engine.data.types import NEEDS, method_named
 from engine.plan import parameters
 from engine.refusal import Refusal
 from engine.store import is_run_id
-
-ALIASES: Mapping[str, str] = {
-    "llm-sft": "sft",
-    "llm-reward": "reward",
-    "llm-dpo": "dpo",
-    "llm-orpo": "orpo",
-    "llm-generic": "clm",
-    "llm": "clm",
-    "generic": "clm",
-    "default": "clm",
-}
-"""AutoTrain's words for the methods."""
 
 PUSHES = ("on", "off", "pr")
 COLUMNS = ("prompt", "text", "rejected_text", "label")
@@ -176,7 +164,7 @@ def parse(text: str) -> Request:
     if (check := asked(text)) is not None:
         return _check(check)
     first, *rest = text.split() or ["help"]
-    word = ALIASES.get(first.lower(), first.lower())
+    word = method_named(first)
     match word:
         case _ if word in NEEDS:
             return _plan(word, text.split(maxsplit=1)[1] if rest else "")
@@ -221,7 +209,7 @@ def _check(check: Check) -> Check:
 
 
 def _method(word: str) -> str:
-    method = ALIASES.get(word.lower(), word.lower())
+    method = method_named(word)
     if method not in NEEDS:
         raise Refusal(f"`{word}` is no method. {_nearest(method, tuple(NEEDS))}", "method")
     return method

@@ -18,6 +18,17 @@ NEEDS: Mapping[str, tuple[str, ...]] = {
 }
 """The user's columns per method. TRL's own (`prompt`, `chosen`, `rejected`, `completion`, `messages`) are read too."""
 
+AUTOTRAIN_METHODS: Mapping[str, str] = {
+    **dict.fromkeys(("llm", "llm-generic", "llm-default", "generic", "default"), "clm"),
+    **{f"llm-{method}": method for method in NEEDS},
+}
+"""AutoTrain's words for the methods."""
+
+
+def method_named(word: str) -> str:
+    """The method that a person means by `word`, in any case and in AutoTrain's words too; another word as it is."""
+    return AUTOTRAIN_METHODS.get(word.lower(), word.lower())
+
 
 @dataclass(frozen=True)
 class Issue:

@@ -14,6 +14,7 @@ from engine.plan.combinations import LEAST_BATCH, check_together
 from engine.plan.estimate import GB, memory_bytes
 from engine.plan.models import Look
 from engine.plan.parameters import table_for, word
+from engine.plan.shares import shared
 from engine.refusal import Refusal
 
 SMALL = 500_000_000
@@ -60,6 +61,7 @@ def settle(
         rule = RULES.get(name)
         setting = rule(where, values) if rule else Setting(parameter.default_for(method), "usual")
         settings[name], values[name] = setting, setting.value
+    shared(int(values["batch_size"]), int(values["gradient_accumulation"]), int(values["gpus"]))
     return {parameter.name: settings[parameter.name] for parameter in table_for(method)}
 
 

@@ -9,16 +9,12 @@ from typing import Any
 
 import yaml
 
-from engine.data.types import NEEDS
+from engine.data.types import AUTOTRAIN_METHODS, NEEDS
 from engine.jobs import JobSpec, Value
 from engine.plan.decided import DECIDED
 from engine.plan.parameters import parse
 from engine.refusal import Refusal
 
-AUTOTRAIN_METHODS = {
-    **dict.fromkeys(("llm", "llm-generic", "llm-default", "generic", "default"), "clm"),
-    **{f"llm-{method}": method for method in NEEDS},
-}
 AUTOTRAIN_COLUMNS = {"text_column": "text", "prompt_text_column": "prompt", "rejected_text_column": "rejected_text"}
 SUFFIXES = (".csv", ".jsonl", ".json", ".tsv", ".parquet")
 OURS = ("method", "model", "data", "valid", "columns", "parameters")

@@ -13,8 +13,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from engine.refusal import Refusal
-
 PR_SET_PDEATHSIG = 1
 PEERS = ("gloo", "nccl", "connection closed by peer", "connection reset by peer", "process group", "socket timeout")
 """What torch says where another rank is gone."""
@@ -28,20 +26,6 @@ def world() -> int:
 
 def rank() -> int:
     return int(os.environ.get("RANK", "0"))
-
-
-def shared(batch: int, accumulation: int, ranks: int) -> tuple[int, int]:
-    """Batch and accumulation of each of `ranks`, with the same product over all. Raises Refusal where it cannot be."""
-    whole = batch * accumulation
-    if whole % ranks:
-        raise Refusal(
-            f"gpus={ranks} cannot share a batch of {whole} rows evenly: make batch_size × gradient_accumulation a "
-            f"multiple of {ranks}.",
-            "gpus",
-        )
-    share = whole // ranks
-    most = max(size for size in range(1, min(batch, share) + 1) if share % size == 0)
-    return most, share // most
 
 
 def launch(python: str, gpus: int, has_gpu: bool, is_sharded: bool, child: Sequence[str]) -> list[str]:

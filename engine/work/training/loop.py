@@ -12,6 +12,7 @@ from transformers import TrainerCallback
 
 from engine import fault
 from engine.plan import estimate
+from engine.plan.shares import shared
 from engine.work.elsewhere import ranks
 from engine.work.speed import choices
 from engine.work.training.checkpoints import mark_complete
@@ -29,7 +30,7 @@ def arguments(task: Task, rows: int) -> dict[str, Any]:
     """What every trainer's config gets. No token, no report to anybody; the first figure that is none must be seen."""
     made = chosen(task, rows)
     choices.tell(made)
-    batch, accumulation = ranks.shared(*choices.batch_and_accumulation(made, task.settings), ranks.world())
+    batch, accumulation = shared(*choices.batch_and_accumulation(made, task.settings), ranks.world())
     is_gpu = has_gpu()
     steps = planned_steps(task, rows)
     save_steps = task.whole("save_steps") or max(50, math.ceil(steps / 5))

@@ -32,6 +32,7 @@ def engine(*words: object, **options: Path) -> subprocess.CompletedProcess[str]:
     [
         (b"text\na\n", (), 0),
         (b"text\na\n", ("--method", "dpo"), 1),
+        (b"text\na\n", ("--method", "llm-sft"), 0),
         (b"prompt,text\na,\n", (), 1),
         (b"question,answer,x\na,b,c\n", ("prompt=question", "text=answer"), 0),
         (b"\x89PNG\r\n", (), 2),

@@ -11,6 +11,7 @@ from engine.plan.defaults import lines, plain, settle
 from engine.plan.estimate import estimate, planned_steps
 from engine.plan.models import Look
 from engine.plan.parameters import parse, table_for
+from engine.refusal import Refusal
 
 SMALL = Look("tests/small", "a" * 40, Path(), "causal", 135_000_000, 576, 30, 49_152, 8192, has_chat_template=True)
 LARGE = replace(SMALL, id="tests/large", parameters=8_000_000_000, hidden=4096, layers=32, vocab=128_000)
@@ -37,6 +38,12 @@ def test_every_parameter_is_settled_with_a_reason_and_within_its_range(method: s
 def test_what_is_given_stays_and_says_so() -> None:
     settings = settle("sft", {"epochs": 9}, rows=10, tokens_median=60, look=SMALL, slot=CPU)
     assert (settings["epochs"].value, settings["epochs"].reason) == (9, "as given")
+
+
+def test_a_batch_that_the_devices_cannot_share_is_refused_with_what_would_fit() -> None:
+    with pytest.raises(Refusal, match="multiple of 3"):
+        values("sft", 100, SMALL, CPU, gpus="3", batch_size="4")
+    assert values("sft", 100, SMALL, CPU, gpus="3", batch_size="6")["gpus"] == 3
 
 
 def test_a_lora_takes_ten_times_the_rate_of_a_full_training() -> None:

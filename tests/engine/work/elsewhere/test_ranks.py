@@ -13,8 +13,9 @@ from engine.events import Event, read_events
 from engine.executor import Handle, Slot
 from engine.folder import RunFolder
 from engine.jobs import Attempt, Value
+from engine.plan.shares import shared
 from engine.refusal import Refusal
-from engine.work.elsewhere.ranks import launch, shared
+from engine.work.elsewhere.ranks import launch
 from engine.work.identity import environments, processes_of
 from tests.contract.executor import ended, until
 from tests.mini import Row, make_causal, make_run
