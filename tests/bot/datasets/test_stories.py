@@ -9,7 +9,7 @@ from pydantic import SecretStr
 
 import bot.talk.patience
 from bot import store
-from bot.chat import Button, Command, Message, Press, Upload
+from bot.chat import Button, Command, Message, Press, TryLater, Upload
 from bot.talk.datasets import uploads
 from engine.data.types import Report
 from engine.hub.client import connect
@@ -85,6 +85,12 @@ async def test_pasted_rows_are_answered_as_a_file_is(here: Room) -> None:
     message = await report_after(here, Command(f"check\n```\n{ROWS}```"))
     assert "is ready for sft" in message.title and "pasted-" in message.title
     assert (await latest(here)).rows == 12
+
+
+async def test_a_file_waits_for_its_turn_at_a_platform_that_limits_calls(here: Room) -> None:
+    here.server.failures = [TryLater(0.01), TryLater(0.01)]
+    message = await drops(here, "rows.csv", ROWS)
+    assert "is ready for sft" in message.title and not here.server.failures
 
 
 async def test_pasted_rows_are_planned_on_at_once(here: Room) -> None:
