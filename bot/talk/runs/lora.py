@@ -1,5 +1,6 @@
 """The lora of a run that goes to no Hub, as a file at its end: whether it fits is for the platform to say."""
 
+import asyncio
 from dataclasses import replace
 from pathlib import Path
 
@@ -15,7 +16,8 @@ from engine.refusal import Refusal
 
 log = structlog.get_logger()
 PACKED = "lora.zip"
-PACK_S = 120.0
+PACK_S = 20.0
+"""With its turn among the other children: a longer wait would hold up the word about all runs."""
 
 
 def stays_here(run: Run | None) -> bool:
@@ -27,9 +29,10 @@ async def pack(context: Context, number: str) -> None:
     if context.settings.people_are_local or not stays_here(await context.database.read(engine.store.run, number)):
         return
     try:
-        await children.ask("pack", str(context.settings.runs / number), timeout_s=PACK_S)
-    except Refusal as refusal:
-        log.warning("the lora was not packed", run=number, reason=refusal.text)
+        async with asyncio.timeout(PACK_S):
+            await children.ask("pack", str(context.settings.runs / number), timeout_s=PACK_S)
+    except (Refusal, TimeoutError) as reason:
+        log.warning("the lora was not packed", run=number, reason=str(reason))
 
 
 def with_lora(message: Message, run: Run, folder: Path) -> Message:
