@@ -13,7 +13,7 @@ import structlog
 from dotenv import dotenv_values
 
 from bot import store
-from bot.chat import Chat, Command, Incoming, Lapsed
+from bot.chat import Chat, Command, Incoming, Lapsed, Press
 from bot.migrate import upgrade
 from bot.outbox import Outbox
 from bot.redact import redactor, secrets_of
@@ -93,6 +93,8 @@ class App:
                 await ask.understood(self.context, incoming, text)
             except Refusal as refusal:
                 return refusal
+        if isinstance(incoming.what, Press) and (refused := secret_in(incoming.what)):
+            return refused
         fault.point("inbox.before")
         with figures.ACK.time():
             is_new = await self.database.write(store.receive, incoming, self.context.clock())
@@ -227,6 +229,14 @@ class App:
         while self.scheduler.now() - max(started, self.scheduler.ticked_at) < STALLED_S:  # noqa: ASYNC110  # it is too late to ask
             await asyncio.sleep(CURSOR_S)
         raise RuntimeError("the scheduler has stopped ticking")
+
+
+def secret_in(press: Press) -> Refusal | None:
+    """A form with a token in it is not taken: others read what comes of it."""
+    for name, value in press.values.items():
+        if redactor.text(value) != value:
+            return Refusal("There is a token or another secret in this; I did not keep it. Take it out.", name)
+    return None
 
 
 async def until_first(*work: Coroutine[Any, Any, None]) -> None:
