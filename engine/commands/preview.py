@@ -41,6 +41,7 @@ class Wish:
 def preview_and_print(wish: Wish) -> int:
     """Returns the exit code: 0, or 1 where a person has something to mend."""
     try:
+        limit_to(wish.path)
         made = make_preview(wish)
     except Refusal as refusal:
         return refuse(refusal, wish.as_json)
@@ -53,6 +54,11 @@ def preview_and_print(wish: Wish) -> int:
     else:
         _print(made)
     return 0
+
+
+def limit_to(path: Path) -> None:
+    """Bound this process, which then serves for one preview, by the size of the dataset."""
+    limit(sum(file.stat().st_size for file in _files(path)))
 
 
 def make_preview(wish: Wish) -> Preview:
@@ -70,7 +76,6 @@ def make_preview(wish: Wish) -> Preview:
     look = look_for(wish.model, wish.method)
     slot = slot_here()
     check_disk(look, given, disk_free())
-    limit(sum(path.stat().st_size for path in _files(wish.path)))
     with checked(wish.path, wish.method, mapping) as (report, arrow):
         source = Source(report.file, report.sha256, report.methods[wish.method].mapping)
         valid = _look_at_valid(wish, mapping, source, arrow)

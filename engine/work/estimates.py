@@ -10,8 +10,9 @@ from engine.folder import RunFolder
 
 def of_dataset(path: Path, method: str, model: str, words: tuple[str, ...]) -> Estimate:
     """Check, look and plan as the preview does. Raises Refusal."""
-    from engine.commands.preview import Wish, make_preview
+    from engine.commands.preview import Wish, limit_to, make_preview
 
+    limit_to(path)
     return make_preview(Wish(path, method, model, words, None, as_json=True)).estimate
 
 
