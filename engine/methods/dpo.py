@@ -14,7 +14,7 @@ def prepare(task: Task) -> Work:
 
     from engine.data import encoding
     from engine.work.training import losses, rows, samples, weights
-    from engine.work.training.loop import arguments, planned_steps
+    from engine.work.training.loop import arguments, pays_to_know_reference
 
     class PairTrainer(DPOTrainer):  # type: ignore[misc]  # TRL has no types
         """Takes pairs that are already tokens, and reference log-probabilities that are already there."""
@@ -32,8 +32,7 @@ def prepare(task: Task) -> Work:
     held_out = rows.encode_held_out(valid, lambda row: encoding.pair_row(tokenizer, row, task.whole("max_length")))
     model = weights.to_device(weights.load_model(task, "CausalLM"))
     reference = losses.pair_scores(model, held_out)
-    seen = planned_steps(task, len(pairs)) * task.whole("batch_size") * task.whole("gradient_accumulation")
-    is_known = not task.is_on("lora") or seen >= len(pairs)
+    is_known = pays_to_know_reference(task, len(pairs))
     names: tuple[str, ...] = ("prompt_ids", "chosen_ids", "rejected_ids")
     if is_known:
         for pair, (chosen_score, rejected_score) in zip(pairs, losses.pair_scores(model, pairs), strict=True):

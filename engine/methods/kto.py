@@ -32,8 +32,7 @@ def prepare(task: Task) -> Work:
     held_out = judged.beside_neighbours(held_out, len(held_out))
     model = weights.to_device(weights.load_model(task, "CausalLM"))
     reference = judged.scores(model, held_out)
-    seen = loop.planned_steps(task, len(used)) * task.whole("batch_size") * task.whole("gradient_accumulation")
-    is_known = not task.is_on("lora") or seen >= len(used)
+    is_known = loop.pays_to_know_reference(task, len(used))
     names: tuple[str, ...] = ("prompt_ids", "completion_ids", "KL_completion_ids", "label")
     if is_known:
         used = judged.with_reference(model, used)

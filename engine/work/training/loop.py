@@ -83,6 +83,12 @@ def planned_steps(task: Task, rows: int) -> int:
     return estimate.planned_steps(task.settings, rows)
 
 
+def pays_to_know_reference(task: Task, rows: int) -> bool:
+    """Whether the base scores each of `rows` once before training: where all are seen, or no lora can be taken off."""
+    seen = planned_steps(task, rows) * task.whole("batch_size") * task.whole("gradient_accumulation")
+    return not task.is_on("lora") or seen >= rows
+
+
 OURS = ("row", "rows", "length")
 """Columns that are counted here and that no collator knows."""
 
