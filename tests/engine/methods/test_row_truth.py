@@ -4,8 +4,6 @@ Each method trains for real on files with rows that are too long and rows of whi
 JSONL, by a lora and whole, with held-out rows and without, by a template and plain; its loss falls and it loads.
 """
 
-import csv
-import json
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
@@ -20,6 +18,7 @@ from engine.folder import RunFolder
 from engine.work.config import Order
 from engine.work.start import spec_from
 from engine.work.train import train
+from tests.engine.data.tables import write_csv, write_jsonl
 
 pytestmark = [
     pytest.mark.slow,
@@ -57,14 +56,7 @@ def row(method: str, number: int) -> Mapping[str, str]:
 
 
 def write(path: Path, rows: list[Mapping[str, str]]) -> Path:
-    with path.open("w", encoding="utf-8", newline="") as file:
-        if path.suffix == ".jsonl":
-            file.writelines(json.dumps(row) + "\n" for row in rows)
-        else:
-            writer = csv.DictWriter(file, list(rows[0]))
-            writer.writeheader()
-            writer.writerows(rows)
-    return path
+    return write_jsonl(path, rows) if path.suffix == ".jsonl" else write_csv(path, rows)
 
 
 def words(method: str, lora: str, valid: str, template: str) -> Iterator[str]:

@@ -1,7 +1,5 @@
 """The tables that people know from AutoTrain's page train to the end as they stand, as CSV and as JSONL."""
 
-import csv
-import json
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -15,6 +13,7 @@ from engine.folder import RunFolder
 from engine.jobs import JobSpec, Model, Source
 from engine.work.train import train
 from engine.work.training.rows import read_rows
+from tests.engine.data.tables import write_csv, write_jsonl
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # of the training libraries, about their own next versions
 
@@ -51,14 +50,7 @@ def table(method: str) -> list[Mapping[str, str]]:
 
 
 def write(path: Path, rows: list[Mapping[str, str]]) -> Path:
-    with path.open("w", encoding="utf-8", newline="") as file:
-        if path.suffix == ".jsonl":
-            file.writelines(json.dumps(row) + "\n" for row in rows)
-        else:
-            writer = csv.DictWriter(file, list(rows[0]))
-            writer.writeheader()
-            writer.writerows(rows)
-    return path
+    return write_jsonl(path, rows) if path.suffix == ".jsonl" else write_csv(path, rows)
 
 
 @pytest.mark.parametrize("as_conversation", [False, True], ids=["plain", "turns"])
