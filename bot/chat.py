@@ -3,7 +3,7 @@
 Adapters implement it; `tests/contract` says what they owe.
 """
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NewType, Protocol
@@ -183,6 +183,9 @@ class Chat(Protocol):
 
     async def groups(self, person: Person) -> frozenset[str]:
         """The roles or user groups that the person is in."""
+
+    async def names(self, ids: Collection[str]) -> list[str]:
+        """What people call these people and groups, sorted; one that is not known stands as its id. Plain text."""
 
     async def is_private(self, place: Place) -> bool:
         """Whether only some of the platform's members can read there; a place that is not known is private."""

@@ -36,6 +36,9 @@ class Plan:
     """`on`, `off` (the model stays on the server), or `pr` (a pull request to `repo`)."""
     where: str = ""
     """The executor that `on=` names; empty is the usual one."""
+    of: str = ""
+    """The run that this one does once more; with `resumes` it goes on from that one's last checkpoint."""
+    resumes: bool = False
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,7 @@ from bot.talk.context import Context
 from bot.talk.datasets import uploads
 from bot.talk.patience import patience
 from bot.team import quota
-from bot.team.access import check_may_start, is_admin
+from bot.team.access import approvers, check_may_start, is_admin
 from bot.team.approval import NeedsApproval
 from bot.wording import help as help_words
 from bot.wording import plan as words
@@ -156,7 +156,8 @@ async def start(context: Context, incoming: Incoming, draft_id: str) -> None:
     try:
         done = await context.database.write(_start, context, incoming, draft_id, is_free, is_private)
     except NeedsApproval as refusal:
-        await context.say(incoming.place, team_words.over(f"{incoming.key}/answer", refusal, draft_id))
+        who = await approvers(context, incoming.person)
+        await context.say(incoming.place, team_words.over(f"{incoming.key}/answer", refusal, draft_id, who))
         return
     if not done:
         await context.say(incoming.place, help_words.not_mine(f"{incoming.key}/answer"))

@@ -9,7 +9,7 @@ from bot import store
 from bot.chat import Incoming, Person, Place
 from bot.store import Approval
 from bot.talk.context import Context
-from bot.team.access import check_may_approve, check_may_start
+from bot.team.access import approvers, check_may_approve, check_may_start
 from bot.wording import help as help_words
 from bot.wording import plan as plan_words
 from bot.wording import team as words
@@ -25,23 +25,25 @@ async def ask(context: Context, incoming: Incoming, draft_id: str) -> None:
     """Make a draft a run that waits for somebody's approval, and say so where approvers read."""
     await check_may_start(context, incoming.person)
     is_private = await context.chat.is_private(incoming.place)
-    if not await context.database.write(_ask, context, incoming, draft_id, is_private):
+    who = await approvers(context, incoming.person)
+    if not await context.database.write(_ask, context, incoming, draft_id, is_private, who):
         await context.say(incoming.place, help_words.not_mine(f"{incoming.key}/answer"))
 
 
-def _ask(db: Connection, context: Context, incoming: Incoming, draft_id: str, is_private: bool) -> bool:
+def _ask(db: Connection, context: Context, incoming: Incoming, draft_id: str, is_private: bool, who: list[str]) -> bool:
     draft = store.take_draft(db, draft_id, incoming.place)
     if draft is None:
         return False
     spec = replace(draft.spec, requester=incoming.person.id)
     waiting = Run("", spec, status=Status.waiting, reason=words.WAITS, queued_at=context.clock())
-    run = engine.store.add_run(db, waiting)
+    asked = draft.request
+    run = engine.store.add_run(db, replace(waiting, of=asked.of, resumes=asked.resumes))
     store.watch(db, run.id, incoming.place, incoming.person, is_private)
     store.add_approval(db, Approval(run.id, draft.hours))
     if said := store.said(db, draft.message):
         store.say(db, incoming.place, plan_words.taken(said, f"Run {run.id} waits for approval"))
     for place in places(context, incoming.place, is_private):
-        store.say(db, place, words.request(_key(run.id, place), run, incoming.person, draft.hours))
+        store.say(db, place, words.request(_key(run.id, place), run, incoming.person, draft.hours, who))
     return True
 
 

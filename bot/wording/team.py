@@ -14,19 +14,33 @@ from engine.jobs import Run, Status
 from engine.refusal import Refusal
 
 WAITS = "It waits until a second person approves it."
-WHO = "Admins and whom APPROVERS names can approve it"
+NOBODY = "Nobody is named who could approve it: ADMINS and APPROVERS, in the bot's settings, say who can"
+MOST_NAMED = 5
 
 
-def over(key: str, refusal: Refusal, draft: str) -> Message:
+def listed(names: Sequence[str]) -> str:
+    """`ann, bob and 3 more`."""
+    more = len(names) - MOST_NAMED
+    shown = [*names[:MOST_NAMED], f"{more} more"] if more > 0 else list(names)
+    return " and ".join(filter(None, (", ".join(shown[:-1]), *shown[-1:])))
+
+
+def who(approvers: Sequence[str]) -> str:
+    """Who can approve a run, by the names that people know; nobody is pinged by it."""
+    return f"{listed(approvers)} can approve it" if approvers else NOBODY
+
+
+def over(key: str, refusal: Refusal, draft: str, approvers: Sequence[str]) -> Message:
     """What stands against a run, and the button that asks for it all the same."""
-    return Message(key, f"{refusal.text} {WHO}.", buttons=(Button("Ask for approval", f"approval:{draft}", "primary"),))
+    ask = Button("Ask for approval", f"approval:{draft}", "primary")
+    return Message(key, f"{refusal.text} {who(approvers)}.", buttons=(ask,))
 
 
-def request(key: str, run: Run, person: Person, hours: float) -> Message:
+def request(key: str, run: Run, person: Person, hours: float, approvers: Sequence[str]) -> Message:
     took = f"It would take about {hours:.1f} h. " if hours >= 0.1 else ""
     return Message(
         key,
-        f"{person.name} asks for {subject(run)}. {took}{WHO}, but not {person.name}.",
+        f"{person.name} asks for {subject(run)}. {took}{who(approvers)}; nobody approves their own.",
         title=f"{name(run)} waits for approval",
         buttons=(
             Button("Approve", f"approve:{run.id}", "primary"),

@@ -199,6 +199,10 @@ class ChatContract(abc.ABC):
             await platform.adapter().download(platform.closed_file(), tmp_path / "file")
         assert denied.value.permission
 
+    async def test_somebody_is_called_by_name_and_who_is_not_known_by_the_id(self, platform: Platform) -> None:
+        names = await platform.adapter().names({platform.ann.id, "nobody-of-that-name"})
+        assert platform.ann.name in names and "nobody-of-that-name" in names
+
     async def test_people_are_in_groups(self, platform: Platform) -> None:
         assert await platform.adapter().groups(platform.ann)
 

@@ -15,7 +15,7 @@ class FakePlatform(Platform):
     place, gone = Place("C1/1"), Place("C9/9")
 
     def __init__(self) -> None:
-        self.server = Server(closed={self.gone.id})
+        self.server = Server(closed={self.gone.id}, names={self.ann.id: self.ann.name})
 
     def adapter(self) -> Chat:
         return FakeChat(self.server)

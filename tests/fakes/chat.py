@@ -1,6 +1,7 @@
 """A chat in memory. Its server side outlives the adapter object, as a platform outlives a bot's restart."""
 
 import asyncio
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -24,6 +25,8 @@ class Server:
     private: set[str] = field(default_factory=set)
     """Ids of places that only some can read."""
     groups: dict[str, frozenset[str]] = field(default_factory=dict)
+    names: dict[str, str] = field(default_factory=dict)
+    """What people are called, by id."""
     failures: list[Exception] = field(default_factory=list)
     lost_answers: int = 0
     unwanted: set[str] = field(default_factory=set)
@@ -97,6 +100,9 @@ class FakeChat:
 
     async def groups(self, person: Person) -> frozenset[str]:
         return self.server.groups.get(person.id, frozenset()) | {"everyone"}
+
+    async def names(self, ids: Collection[str]) -> list[str]:
+        return sorted(self.server.names.get(each, each) for each in ids)
 
     async def is_private(self, place: Place) -> bool:
         return place.id in self.server.private

@@ -5,7 +5,7 @@ work of the bot and its adapter, which looks a key up before it posts.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Collection
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -165,6 +165,9 @@ class LoopbackChat:
 
     async def groups(self, person: Person) -> frozenset[str]:
         return frozenset({"everyone"})
+
+    async def names(self, ids: Collection[str]) -> list[str]:
+        return sorted(ids)
 
     async def is_private(self, place: Place) -> bool:
         return False

@@ -6,7 +6,7 @@ least once while the bot is there, a few times at most, and keeps a history that
 
 import asyncio
 import random
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ParamSpec, TypeVar
@@ -172,6 +172,9 @@ class SimChat:
 
     async def groups(self, person: Person) -> frozenset[str]:
         return frozenset()
+
+    async def names(self, ids: Collection[str]) -> list[str]:
+        return sorted(ids)
 
     async def is_private(self, place: Place) -> bool:
         return False

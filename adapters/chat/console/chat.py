@@ -3,7 +3,7 @@
 import asyncio
 import getpass
 import shutil
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -104,6 +104,9 @@ class Console:
 
     async def groups(self, person: Person) -> frozenset[str]:
         return frozenset({"everyone"})
+
+    async def names(self, ids: Collection[str]) -> list[str]:
+        return sorted(ids)
 
     async def is_private(self, place: Place) -> bool:
         return place.id.startswith("@")

@@ -1,8 +1,9 @@
 """The port, on discord.py: posts, edits and downloads with the bot's own token; listening is in `connect`."""
 
 import asyncio
+import contextlib
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Collection
 from pathlib import Path
 from typing import TypeVar
 from weakref import WeakValueDictionary
@@ -179,6 +180,18 @@ class Discord:
                 groups |= {str(guild.id), *map(str, member["roles"])}
         return frozenset(groups)
 
+    async def names(self, ids: Collection[str]) -> list[str]:
+        """As members and roles are called in the first server that knows them."""
+        client = await self.connection.client()
+        found: dict[str, str] = {}
+        with translated(client, 0, "view_channel"):
+            async for guild in client.fetch_guilds(limit=200):
+                roles = {str(role["id"]): role["name"] for role in await client.http.get_roles(guild.id)}
+                for each in {each for each in ids if each.isdigit()} - found.keys():
+                    with contextlib.suppress(discord.NotFound):
+                        found[each] = roles.get(each) or await _called(client, guild.id, int(each))
+        return sorted(found.get(each, each) for each in ids)
+
     async def is_private(self, place: Place) -> bool:
         """Whether everybody in the server sees the channel; of one that is not known, nobody may assume so."""
         client = await self.connection.client()
@@ -186,6 +199,12 @@ class Discord:
         if not isinstance(channel, discord.TextChannel | discord.VoiceChannel):
             return True
         return not channel.permissions_for(channel.guild.default_role).view_channel
+
+
+async def _called(client: discord.Client, guild: int, person: int) -> str:
+    member = await client.http.get_member(guild, person)
+    user = member["user"]
+    return str(member.get("nick") or user.get("global_name") or user["username"])
 
 
 async def _send(client: discord.Client, channel: int, message: Message, kept: Kept) -> int:

@@ -3,7 +3,7 @@
 import asyncio
 import hashlib
 from collections import OrderedDict
-from collections.abc import Coroutine
+from collections.abc import Collection, Coroutine
 from pathlib import Path
 from typing import Any
 
@@ -212,6 +212,9 @@ class SlackChat:
 
     async def groups(self, person: Person) -> frozenset[str]:
         return await self.people.groups(person)
+
+    async def names(self, ids: Collection[str]) -> list[str]:
+        return await self.people.names_of(ids)
 
     async def is_private(self, place: Place) -> bool:
         return await self.people.is_private(where(place).channel)

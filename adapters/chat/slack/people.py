@@ -2,6 +2,7 @@
 
 import asyncio
 import re
+from collections.abc import Collection
 from typing import Any
 
 from adapters.chat.slack.api import Api, Calls, Refused
@@ -10,6 +11,7 @@ from bot.chat import Denied, Gone, Person, TryLater
 from engine.refusal import Refusal
 
 CHANNEL = re.compile(r"[CDG][A-Z0-9]*[0-9][A-Z0-9]*")
+USER = re.compile(r"[UW][A-Z0-9]+")
 NAME_S = 2.0
 GROUPS_S = 300.0
 TYPES = "public_channel,private_channel,im"
@@ -53,6 +55,10 @@ class People:
             except (TimeoutError, Gone, Denied, TryLater, Refused):
                 return Person(user, name or user, is_guest=True)  # nobody is let in whom Slack does not vouch for
         return Person(user, self.names[user], user in self.guests)
+
+    async def names_of(self, ids: Collection[str]) -> list[str]:
+        """The names of people; groups are named by their handles already."""
+        return sorted([(await self.person(each)).name if USER.fullmatch(each) else each for each in ids])
 
     async def direct(self, user: str) -> str:
         """The channel of a person's direct messages."""

@@ -13,8 +13,10 @@ from bot.talk.commands import Plan, Push, Resume, Retry
 from bot.talk.context import Context
 from bot.talk.finetune import check_limit
 from bot.talk.runs import shown
-from bot.team.access import check_may_start, is_admin
+from bot.team.access import approvers, check_may_start, is_admin
+from bot.team.approval import NeedsApproval
 from bot.wording import run as words
+from bot.wording import team as team_words
 from engine.folder import RunFolder
 from engine.jobs import JobSpec, Run, Status
 from engine.plan import parameters
@@ -90,11 +92,26 @@ def _anew(run: Run, spec: JobSpec) -> Run:
 
 
 async def queue(context: Context, incoming: Incoming, new: Run) -> None:
-    """Raises Refusal for what is over a person's quotas; what a run costs was said when the old one was planned."""
+    """What is over a person's quotas may be asked for; what a run costs was said when the old one was planned."""
     await check_may_start(context, incoming.person)
-    is_free = await is_admin(context, incoming.person)
+    is_free = new.done == "train" or await is_admin(context, incoming.person)
     is_private = await context.chat.is_private(incoming.place)
-    await context.database.write(_store, context, incoming, new, is_free, is_private)
+    try:
+        await context.database.write(_store, context, incoming, new, is_free, is_private)
+    except NeedsApproval as refusal:
+        who = await approvers(context, incoming.person)
+        await context.database.write(_draft, context, incoming, new, refusal, who)
+
+
+def _draft(db: Connection, context: Context, incoming: Incoming, new: Run, refusal: Refusal, who: list[str]) -> None:
+    """What stands against it, with the button that asks for it all the same."""
+    key, draft_id = f"{incoming.key}/answer", store.draft_id(incoming.key)
+    spec = replace(new.spec, group=incoming.place.id)
+    request = Plan(spec.method, of=new.of, resumes=new.resumes)
+    store.add_draft(
+        db, incoming.place, store.Draft(draft_id, key, request, spec, new.estimate_s / 3600), context.clock()
+    )
+    store.say(db, incoming.place, team_words.over(key, refusal, draft_id, who))
 
 
 def _store(db: Connection, context: Context, incoming: Incoming, new: Run, is_free: bool, is_private: bool) -> None:

@@ -83,7 +83,7 @@ def room(folder: Path, **settings: object) -> Room:
     chosen = Settings(_env_file=None, data=folder).model_copy(update=update)
     folder.mkdir(parents=True, exist_ok=True)
     upgrade(chosen.database)
-    server = Server(private={PRIVATE.id})
+    server = Server(private={PRIVATE.id}, names={each.id: each.name for each in (ANN, BOB, DAN, EVE)})
     now = [START]
     context = Context(chosen, Database(chosen.database), FakeChat(server), clock=lambda: now[0])
     return Room(context, server, now)

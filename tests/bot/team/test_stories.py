@@ -90,12 +90,13 @@ async def test_a_costly_run_waits_for_a_second_person_who_approves_it(make: Make
     draft = await here.draft(hours=9)
     refused = await here.does(ANN, Press(f"start:{draft}"))
     assert refused and "about 9.0 h; above 4 h a second person approves" in refused.text
-    assert "Admins and whom APPROVERS names can approve it." in refused.text
+    assert refused.text.endswith("dan can approve it.") and not refused.mentions
     (ask,) = refused.buttons
     assert await here.does(ANN, Press(ask.action)) is None
     assert (await here.run()).status is Status.waiting
     request = await here.said("run/1/approval/C1/1")
     assert request and [button.label for button in request.buttons] == ["Approve", "Decline"]
+    assert "dan can approve it; nobody approves their own." in request.text and not request.mentions
     assert await here.keys(TEAM) == ["run/1/approval/C0"]
     for person, why in ((ANN, "Approving is for admins"), (BOB, "Approving is for admins")):
         refusal = await here.does(person, Press("approve:1"))
@@ -111,6 +112,33 @@ async def test_a_costly_run_waits_for_a_second_person_who_approves_it(make: Make
     late = await here.does(DAN, Press("decline:1"))
     assert late and "answered already" in late.text
     assert (await here.run()).status is Status.queued
+
+
+async def test_what_is_over_says_who_can_approve_it_by_name_and_never_oneself(make: Make) -> None:
+    here = make(approve_above_hours=1, approvers="U2,trainers,U9", admins="U5,U1")
+    refused = await here.starts(hours=2)
+    assert refused and refused.text.endswith("U9, bob, dan and trainers can approve it.")
+    here = make(approve_above_hours=1, admins="")
+    refused = await here.starts(hours=2)
+    assert refused and "Nobody is named who could approve it: ADMINS and APPROVERS" in refused.text
+    here = make(approve_above_hours=1, admins="1,2,3,4,5,6,7,8")
+    refused = await here.starts(hours=2)
+    assert refused and refused.text.endswith("1, 2, 3, 4, 5 and 3 more can approve it.")
+
+
+async def test_a_retry_over_the_quota_carries_the_button_too_and_keeps_what_it_is_of(make: Make) -> None:
+    here = make(max_runs_a_day=1)
+    await here.starts()
+    await here.change(replace(await here.run(), status=Status.failed, reason="It failed."))
+    refused = await here.says("retry 1 epochs=2")
+    assert "MAX_RUNS_A_DAY" in refused.text and refused.text.endswith("dan can approve it.")
+    (ask,) = refused.buttons
+    assert await here.does(ANN, Press(ask.action)) is None
+    waiting = await here.run(2)
+    assert (waiting.status, waiting.of, waiting.spec.parameters["epochs"]) == (Status.waiting, "1", 2)
+    assert (await here.does(ANN, Press(ask.action))) is not None, "the same button asks once"
+    await here.does(DAN, Press("approve:2"))
+    assert (await here.run(2)).status is Status.queued
 
 
 async def test_an_admin_cannot_approve_what_they_asked_for_and_a_declined_run_is_over(make: Make) -> None:
