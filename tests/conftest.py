@@ -43,9 +43,11 @@ PEERS = {"PostgreSQL": "pg_config", "Node and npm": "npm"}
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """The last lines: each reason to skip, and each peer that is missing here."""
+    """The last lines: each reason to skip, each test that passed only when it was tried again, each missing peer."""
     reasons = Counter(report.longrepr[2] for report in terminalreporter.stats.get("skipped", []))
     for reason, count in sorted(reasons.items()):
         terminalreporter.write_line(f"NOT RUN ({count}): {reason.removeprefix('Skipped: ')}")
+    for name in sorted({report.nodeid for report in terminalreporter.stats.get("rerun", [])}):
+        terminalreporter.write_line(f"FAILED AT FIRST: {name}")
     missing = [name for name, program in PEERS.items() if shutil.which(program) is None]
     terminalreporter.write_line(f"Missing peers: {', '.join(missing) or 'none'}.")
