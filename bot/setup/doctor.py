@@ -27,7 +27,8 @@ async def examine(is_quick: bool = False) -> list[Finding]:
     if not is_quick:
         found += await machine.trainer(settings)
     found += await platform(settings)
-    found += [finding for name in settings.executors for finding in adapter("executors", "EXECUTOR", name)]
+    for name in settings.executors:
+        found += adapter("executors", "EXECUTOR", name) or await place_to_train(name)
     found += people(settings)
     found += await hub(settings)
     if not is_quick:
@@ -48,6 +49,19 @@ def adapter(kind: str, setting: str, name: str) -> list[Finding]:
     except ImportError as error:
         return [wrong(setting, f"{setting}={name}: {error}. Is it spelt right, and its packages installed?")]
     return []
+
+
+async def place_to_train(name: str) -> list[Finding]:
+    """A place's own looks, where it has any: `async examine() -> list[Finding]` in its module `doctor`."""
+    module = f"adapters.executors.{name}.doctor"
+    try:
+        look = importlib.import_module(module)
+    except ModuleNotFoundError as missing:
+        if missing.name == module:
+            return []
+        raise
+    found: list[Finding] = await look.examine()
+    return found
 
 
 async def platform(settings: Settings) -> list[Finding]:
