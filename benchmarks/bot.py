@@ -23,7 +23,7 @@ import sqlalchemy as sa
 from pydantic import SecretStr
 
 import bot.store
-from adapters.chat.slack.chat import LOOK_BACK_S, SlackChat
+from adapters.chat.slack.chat import SlackChat
 from adapters.chat.slack.settings import SlackSettings
 from adapters.executors.local import LocalExecutor
 from benchmarks import slack_people
@@ -101,8 +101,6 @@ async def measure(folder: Path, pipe: Connection, seconds: int) -> dict[str, Any
     local = LocalExecutor("local", folder / "runs", sys.executable, {})
     settings = Settings(_env_file=None, data=folder, http_port=0, default_model="some/model")
     chat = SlackChat(slack.checked())
-    # As if it had been up for a while: at first it looks each message up, at Slack's slow rate.
-    chat.born -= LOOK_BACK_S
     app = App(settings, chat, local, local)
     lags: list[float] = []
     measuring, serving = asyncio.create_task(lag(lags)), asyncio.create_task(app.serve())

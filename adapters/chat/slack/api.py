@@ -3,6 +3,7 @@
 import asyncio
 import json
 from typing import Any, Protocol
+from urllib.parse import urlsplit
 
 import aiohttp
 from slack_sdk.errors import SlackApiError
@@ -35,6 +36,8 @@ AGAIN = {"fatal_error", "internal_error", "request_timeout", "service_unavailabl
 RETRY_S = 5.0
 BROKEN_S = 60.0
 SETTLE_S = 3.0
+SLACK = (".slack.com", ".slack-edge.com", ".slack-files.com")
+WHISPER = aiohttp.ClientTimeout(total=10)
 
 
 class Refused(Exception):
@@ -43,6 +46,10 @@ class Refused(Exception):
     def __init__(self, error: str) -> None:
         super().__init__(error)
         self.error = error
+
+
+class Lost(TryLater):
+    """Slack was called and gave no answer: what was asked for may be done, or not."""
 
 
 class Calls(Protocol):
@@ -55,6 +62,7 @@ class Api:
     def __init__(self, settings: SlackSettings) -> None:
         self.token = settings.bot_token.get_secret_value()
         # Its own retries would post twice where only the answer was lost.
+        self.url = settings.api_url
         self.client = AsyncWebClient(token=self.token, base_url=settings.api_url, timeout=30, retry_handlers=[])
         self.pace = Pace()
         self.broken = ""
@@ -62,7 +70,7 @@ class Api:
         self.begun: set[asyncio.Task[AsyncSlackResponse]] = set()
 
     async def call(self, method: str, **arguments: Any) -> dict[str, Any]:
-        """Slack's answer. Raises Gone, Denied, TryLater, or Refused with Slack's own word.
+        """Slack's answer. Raises Gone, Denied, TryLater (Lost where it may be done), or Refused with Slack's own word.
 
         Everything is sent as a form, the one way that all methods take.
         """
@@ -76,7 +84,7 @@ class Api:
         except SlackApiError as error:
             raise self._in_our_words(method, channel, error) from None
         except (aiohttp.ClientError, TimeoutError, OSError):
-            raise TryLater(RETRY_S) from None
+            raise Lost(RETRY_S) from None
         return answer.data if isinstance(answer.data, dict) else {}
 
     def _begun(self, method: str, form: dict[str, str]) -> asyncio.Task[AsyncSlackResponse]:
@@ -91,6 +99,19 @@ class Api:
         self.begun.discard(task)
         if not task.cancelled():
             task.exception()
+
+    async def whisper(self, url: str, text: str) -> None:
+        """Say `text` to whoever pressed or typed what brought this `response_url`, and to nobody else. It works where
+        the bot is no member, five times in half an hour. Raises Gone afterwards."""
+        if not is_slacks(url, self.url):
+            raise Gone(url)
+        said = {"response_type": "ephemeral", "replace_original": False, "text": text}
+        try:
+            async with aiohttp.ClientSession(timeout=WHISPER) as session, session.post(url, json=said) as answer:
+                if answer.status != 200:
+                    raise Gone(f"{url}: {answer.status}")
+        except (aiohttp.ClientError, TimeoutError, OSError):
+            raise TryLater(RETRY_S) from None
 
     async def settled(self) -> None:
         """Wait for the calls that are under way, for a moment."""
@@ -114,8 +135,30 @@ class Api:
         if error == "missing_scope":
             return Denied(str(told.get("needed", error)))
         if status >= 500 or error in AGAIN:
-            return TryLater(RETRY_S)
+            return Lost(RETRY_S)
         return Refused(error or str(failure))
+
+
+class Patient:
+    """The same calls, waiting for as long as Slack or our own pace asks to."""
+
+    def __init__(self, api: Api) -> None:
+        self.api = api
+
+    async def call(self, method: str, **arguments: Any) -> dict[str, Any]:
+        while True:
+            try:
+                return await self.api.call(method, **arguments)
+            except TryLater as wait:
+                await asyncio.sleep(wait.seconds)
+
+
+def is_slacks(url: str, api_url: str) -> bool:
+    """Whether an address is one of Slack's own; what is secret is sent to no other."""
+    there, api = urlsplit(url), urlsplit(api_url)
+    if (there.scheme, there.netloc) == (api.scheme, api.netloc):
+        return True
+    return there.scheme == "https" and f".{there.hostname}".endswith(SLACK)
 
 
 def _text(value: Any) -> str:

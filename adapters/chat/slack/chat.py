@@ -1,7 +1,6 @@
 """Slack as a chat platform: the port."""
 
 import asyncio
-import hashlib
 from collections import OrderedDict
 from collections.abc import Collection, Coroutine
 from pathlib import Path
@@ -10,17 +9,15 @@ from typing import Any
 from adapters.chat.slack import blocks, files
 from adapters.chat.slack.api import Api, Refused
 from adapters.chat.slack.connect import serving
-from adapters.chat.slack.history import Cursor, catch_up, replies
+from adapters.chat.slack.history import Cursor, Posted, catch_up, mark, replies
 from adapters.chat.slack.pace import MIN_GAP_S
 from adapters.chat.slack.people import People
 from adapters.chat.slack.reading import Where, is_direct, where
 from adapters.chat.slack.receive import Receiver
 from adapters.chat.slack.settings import SlackSettings
 from adapters.chat.slack.surfaces.home import MARK, Homes, part_of
-from bot.chat import Gone, Handler, Lapsed, Message, MessageId, Person, Place, Upload
+from bot.chat import File, Gone, Handler, Lapsed, Message, MessageId, Person, Place, Upload
 
-EVENT = "threadtune_message"
-LOOK_BACK_S = 600.0
 KEPT_KEYS = 10_000
 PLAINER = ("invalid_blocks", "invalid_blocks_format", "msg_blocks_too_long", "invalid_arguments")
 """What Slack says to blocks that it does not take."""
@@ -39,11 +36,11 @@ class SlackChat:
         self.people = People(self.api)
         self.homes = Homes(self.api)
         self.pace_s = MIN_GAP_S
-        self.born = self.api.pace.clock()
+        self.posted = Posted(self.api, self.people)
         self.stands = Cursor()
         self.ids: OrderedDict[str, MessageId] = OrderedDict()
-        self.uncertain: set[str] = set()
-        self.attached: set[tuple[str, str]] = set()
+        self.attached: dict[tuple[str, str], bool] = {}
+        """By message and name of a file, whether it stands there; False while it is not known."""
         self.takes_charts = True
         self.charted: set[str] = set()
         """The keys of the messages that Slack took with their chart, which then need no picture."""
@@ -61,6 +58,7 @@ class SlackChat:
             async with serving(self.settings, self.api, me, receiver.answer, missed):
                 await self._until_broken(missed())
         finally:
+            await self.people.once.end()
             await self.api.settled()
         raise Lapsed(f"Slack no longer takes SLACK_BOT_TOKEN ({self.api.broken}).", "SLACK_BOT_TOKEN")
 
@@ -105,33 +103,15 @@ class SlackChat:
         return Where(await self.people.direct(only)) if message.files else Where(target.channel, target.thread, only)
 
     async def _post_once(self, target: Where, message: Message) -> MessageId:
-        """Slack has no idempotency key: a message carries its own, and it is looked for wherever an earlier
-        try may have arrived, in this process or in the one before."""
-        is_fresh = self.api.pace.clock() - self.born < LOOK_BACK_S
-        if message.key in self.uncertain or is_fresh:
-            found = await self._find(target, message.key)
-            if found:
-                return found
-        self.uncertain.add(message.key)
-        metadata = {"event_type": EVENT, "event_payload": {"key": _hashed(message.key)}}
-        answer = await self._say(
-            "chat.postMessage",
-            message,
-            channel=target.channel,
-            thread_ts=target.thread or None,
-            metadata=metadata,
-        )
-        self.uncertain.discard(message.key)
-        return MessageId(f"{answer['channel']}/{answer['ts']}")
-
-    async def _find(self, target: Where, key: str) -> MessageId | None:
-        me = await self.people.me()
-        for message in await replies(self.api, target.channel, target.thread):
-            metadata = message.get("metadata") or {}
-            is_it = metadata.get("event_payload", {}).get("key") == _hashed(key)
-            if is_it and metadata.get("event_type") == EVENT and message.get("user") == me.user:
-                return MessageId(f"{target.channel}/{message['ts']}")
-        return None
+        found = await self.posted.find(target, message.key)
+        if found:
+            return found
+        arguments = {"channel": target.channel, "thread_ts": target.thread or None, "metadata": mark(message.key)}
+        with self.posted.trying(message.key):
+            answer = await self._say("chat.postMessage", message, **arguments)
+        posted = MessageId(f"{answer['channel']}/{answer['ts']}")
+        self.posted.note(posted)
+        return posted
 
     async def _post_private(self, target: Where, message: Message) -> MessageId:
         """Ephemeral, or by direct message where the bot is not in the channel."""
@@ -197,15 +177,21 @@ class SlackChat:
     async def _attach(self, posted: MessageId, target: Where, message: Message) -> None:
         """Each file of a message once, in the message's thread."""
         drawn = message.chart.picture if message.chart and message.key in self.charted else ""
-        missing = [f for f in message.files if (posted, f.name) not in self.attached and f.name != drawn]
+        missing = [f for f in message.files if not self.attached.get((posted, f.name)) and f.name != drawn]
         if not missing:
             return
-        ts = posted.partition("/")[2]
-        there = files.names(await replies(self.api, target.channel, target.thread), since=ts)
+        there = await self._attached_before(posted, target, missing)
         for file in missing:
             if file.name not in there:
+                self.attached[posted, file.name] = False
                 await files.share(self.api, target, file)
-            self.attached.add((posted, file.name))
+            self.attached[posted, file.name] = True
+
+    async def _attached_before(self, posted: MessageId, target: Where, missing: list[File]) -> set[str]:
+        """The names of the files that are there already: looked up where an earlier try may have got through."""
+        if posted in self.posted.mine and not any((posted, file.name) in self.attached for file in missing):
+            return set()
+        return files.names(await replies(self.api, target.channel, target.thread), since=posted.partition("/")[2])
 
     async def download(self, upload: Upload, target: Path) -> None:
         await files.download(self.api, self.settings.api_url, upload, target)
@@ -218,8 +204,3 @@ class SlackChat:
 
     async def is_private(self, place: Place) -> bool:
         return await self.people.is_private(where(place).channel)
-
-
-def _hashed(key: str) -> str:
-    """Metadata can be read by everybody in the workspace, so it holds no id of anything."""
-    return hashlib.sha256(key.encode()).hexdigest()[:32]

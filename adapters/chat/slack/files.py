@@ -4,18 +4,16 @@ import asyncio
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 import aiohttp
 
-from adapters.chat.slack.api import RETRY_S, Api, Refused
+from adapters.chat.slack.api import RETRY_S, Api, Refused, is_slacks
 from adapters.chat.slack.reading import Where
 from bot.chat import Denied, File, Gone, TryLater, Upload
 from engine.refusal import Refusal
 
 CHUNK = 1 << 18
 ASK_S = 1.0
-SLACK = (".slack.com", ".slack-edge.com", ".slack-files.com")
 READ = "files:read"
 FOREIGN = "{name} lies outside Slack. Download it and drop the file itself."
 HIDDEN = "{name} is hidden by the workspace's plan. Drop it again."
@@ -41,18 +39,11 @@ def _address(file: dict[str, Any], api_url: str, upload: Upload) -> str:
     if mode == "hidden_by_limit":
         raise Refusal(HIDDEN.format(name=upload.name))
     url = file.get("url_private_download") or file.get("url_private") or ""
-    if mode == "external" or file.get("is_external") or (url and not _is_slacks(url, api_url)):
+    if mode == "external" or file.get("is_external") or (url and not is_slacks(url, api_url)):
         raise Refusal(FOREIGN.format(name=upload.name))
     if not url:
         raise TryLater(RETRY_S)
     return str(url)
-
-
-def _is_slacks(url: str, api_url: str) -> bool:
-    there, api = urlsplit(url), urlsplit(api_url)
-    if (there.scheme, there.netloc) == (api.scheme, api.netloc):
-        return True
-    return there.scheme == "https" and f".{there.hostname}".endswith(SLACK)
 
 
 async def _fetch(session: aiohttp.ClientSession, url: str, token: str, size: int, target: Path) -> None:

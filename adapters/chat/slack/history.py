@@ -1,22 +1,32 @@
-"""What happened while nobody listened: read back from the channels' history, which outlives Slack's three retries."""
+"""What Slack's history tells: what people did while nobody listened, which outlives Slack's three retries, and what the
+bot said already. Slack has no idempotency key: a message carries its own, and is looked for wherever an earlier try may
+have arrived, in this process or in the one before."""
 
-import asyncio
+import contextlib
+import hashlib
 import json
 import time
-from collections.abc import Awaitable, Callable
+from collections import OrderedDict
+from collections.abc import Awaitable, Callable, Iterator
 from typing import Any
 
 import structlog
 
-from adapters.chat.slack.api import Api, Calls, Refused
-from adapters.chat.slack.people import channels
-from bot.chat import Denied, Gone, TryLater
+from adapters.chat.slack.api import Api, Calls, Lost, Patient, Refused
+from adapters.chat.slack.people import People, channels
+from adapters.chat.slack.reading import Where
+from bot.chat import Denied, Gone, MessageId
 
 log = structlog.get_logger()
 FIRST_LOOK_S = 600.0
 OLD_THREADS_S = 7 * 86_400.0
 PAGE = 200
 MAX_PAGES = 10
+EVENT = "threadtune_message"
+LOOK_BACK_S = 600.0
+SKEW_S = 5.0
+"""By how much Slack's clock may be ahead of ours."""
+KEPT = 10_000
 Payload = dict[str, Any]
 Hand = Callable[[Payload, str], Awaitable[None]]
 
@@ -58,20 +68,6 @@ async def catch_up(api: Api, cursor: Cursor, hand: Hand) -> None:
     cursor.before = dict(cursor.seen)
 
 
-class Patient:
-    """The same calls, waiting for as long as Slack asks to."""
-
-    def __init__(self, api: Api) -> None:
-        self.api = api
-
-    async def call(self, method: str, **arguments: Any) -> dict[str, Any]:
-        while True:
-            try:
-                return await self.api.call(method, **arguments)
-            except TryLater as wait:
-                await asyncio.sleep(wait.seconds)
-
-
 async def _readable(reading: Awaitable[list[Payload]]) -> list[Payload]:
     """What was read, or nothing where it is not for us to read."""
     try:
@@ -111,3 +107,71 @@ async def _pages(api: Calls, method: str, most: int = MAX_PAGES, **arguments: An
         if not cursor:
             break
     return messages
+
+
+class Posted:
+    """Each thread is read once for what the process before this one said there; one that was begun later than this
+    process needs no reading. A try of this process whose answer was lost is looked for anew."""
+
+    def __init__(self, api: Api, people: People) -> None:
+        self.api, self.people = api, people
+        self.look_back_s = LOOK_BACK_S
+        self.began: tuple[float, float] | None = None
+        """When this process first posted, by the two clocks: one that stood by for another may be much older."""
+        self.uncertain: set[str] = set()
+        self.said: dict[tuple[str, str], dict[str, str]] = {}
+        self.mine: OrderedDict[MessageId, None] = OrderedDict()
+        """What this process posted, and knows that it did."""
+
+    async def find(self, target: Where, key: str) -> MessageId | None:
+        """The message of that key, if an earlier try got through."""
+        is_unsure = key in self.uncertain
+        if not is_unsure and not self._may_be_older(target):
+            return None
+        thread = (target.channel, target.thread)
+        if is_unsure or thread not in self.said:
+            self.said[thread] = await self._keys(target)
+        ts = self.said[thread].get(_hashed(key))
+        return MessageId(f"{target.channel}/{ts}") if ts else None
+
+    def _may_be_older(self, target: Where) -> bool:
+        now = self.api.pace.clock()
+        self.began = self.began or (now, time.time())
+        if now - self.began[0] >= self.look_back_s:
+            self.said.clear()
+            return False
+        return not target.thread or float(target.thread) < self.began[1] + SKEW_S
+
+    async def _keys(self, target: Where) -> dict[str, str]:
+        me = await self.people.me()
+        messages = await replies(self.api, target.channel, target.thread)
+        mine = ((m, m.get("metadata") or {}) for m in messages if m.get("user") == me.user)
+        return {m["event_payload"].get("key", ""): said["ts"] for said, m in mine if m.get("event_type") == EVENT}
+
+    @contextlib.contextmanager
+    def trying(self, key: str) -> Iterator[None]:
+        """While the block posts it: from an error that says that it was not done, one knows."""
+        self.uncertain.add(key)
+        try:
+            yield
+        except Lost:
+            raise
+        except Exception:
+            self.uncertain.discard(key)
+            raise
+        self.uncertain.discard(key)
+
+    def note(self, posted: MessageId) -> None:
+        self.mine[posted] = None
+        if len(self.mine) > KEPT:
+            self.mine.popitem(last=False)
+
+
+def mark(key: str) -> dict[str, Any]:
+    """The metadata that a message is found by."""
+    return {"event_type": EVENT, "event_payload": {"key": _hashed(key)}}
+
+
+def _hashed(key: str) -> str:
+    """Metadata can be read by everybody in the workspace, so it holds no id of anything."""
+    return hashlib.sha256(key.encode()).hexdigest()[:32]

@@ -17,6 +17,7 @@ RATES = {
     "chat.update": TIER_3,
     "conversations.history": TIER_3,
     "conversations.replies": TIER_3,
+    "conversations.info": TIER_3,
     "conversations.open": TIER_3,
     "users.conversations": TIER_3,
     "usergroups.list": TIER_2,

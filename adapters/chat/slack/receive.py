@@ -14,6 +14,7 @@ from adapters.chat.slack.reading import (
     Bot,
     Payload,
     incomings,
+    is_direct,
     is_from_a_person,
     press,
     pressed_at,
@@ -150,16 +151,28 @@ class Receiver:
         three seconds of the click, and once."""
         try:
             await opening
+        except Refusal as refusal:
+            why = refusal.text
         except (Gone, Denied, TryLater, Refused) as reason:
             log.warning("form not opened", reason=repr(reason))
-            if "command" not in body:
-                note = Message(f"slack/{body['trigger_id']}/late", LATE, only_for=await self.person(body))
-                await self.quietly(self.chat.post(pressed_at(body).place(self.me.team), note))
-            return LATE
-        return ""
+            why = LATE
+        else:
+            return ""
+        if "command" not in body:
+            await self.quietly(self._whisper(body, why))
+        return why
+
+    async def _whisper(self, body: Payload, text: str) -> None:
+        """To whoever pressed something, and to nobody else, wherever that stands."""
+        if url := body.get("response_url"):
+            await self.chat.api.whisper(url, escape(clean(text)))
+            return
+        note = Message(f"slack/{body['trigger_id']}/late", text, only_for=await self.person(body))
+        await self.chat.post(pressed_at(body).place(self.me.team), note)
 
     async def _slash(self, body: Payload) -> Payload | None:
         """A method, or nothing, opens the form; other words are answered to who typed them."""
+        body = await self._where_heard(body)
         incoming = slash(body, self.me, await self.person(body))
         try:
             start = forms.wanted(incoming)
@@ -167,9 +180,16 @@ class Receiver:
             return {"response_type": "ephemeral", "text": shown(refusal)}
         if start:
             late = await self._opening(body, forms.open_form(self, body["trigger_id"], start))
-            return {"response_type": "ephemeral", "text": late} if late else None
+            return {"response_type": "ephemeral", "text": escape(late)} if late else None
         refused = await self.hand_over(incoming)
         return {"response_type": "ephemeral", "text": shown(refused)} if refused else None
+
+    async def _where_heard(self, body: Payload) -> Payload:
+        """What is typed in the direct messages of two other people is answered in those of the bot."""
+        channel = body["channel_id"]
+        if not is_direct(channel) or await self.chat.people.is_in(channel):
+            return body
+        return {**body, "channel_id": await self.chat.people.direct(body["user_id"])}
 
     async def _tell(self, incoming: Incoming, refusal: Refusal) -> None:
         note = Message(f"{incoming.key}/refusal", refusal.text, only_for=incoming.person)

@@ -35,7 +35,7 @@ def quick() -> float:
 async def test_twenty_runs_at_once_never_meet_a_429(tmp_path: Path, there: Twin, hands: Hands) -> None:
     there.rates.clock = quick
     chat = lines.chat(there)
-    chat.api.pace.clock, chat.born = quick, quick() - 10_000
+    chat.api.pace.clock, chat.posted.look_back_s = quick, 0.0
     settings = Settings(_env_file=None, data=tmp_path, cache=tmp_path, team_channel="#team")
     upgrade(settings.database)
     database = Database(settings.database)

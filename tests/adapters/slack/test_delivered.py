@@ -24,6 +24,7 @@ from tests.contract.chat import eventually
 from tests.twins.slack.delivery import encoded
 from tests.twins.slack.hands import Hands
 from tests.twins.slack.server import Twin
+from tests.twins.slack.workspace import BOT, Channel
 
 # ---- what is delivered
 
@@ -147,14 +148,41 @@ async def test_a_form_shows_its_errors_at_their_field_and_ends_in_the_same_words
     assert (upload.what, command.what) == (Upload(file, "pairs.csv", 26), Command("dpo epochs=2 valid=10%"))
 
 
-async def test_a_form_says_how_to_invite_the_bot(there: Twin, hands: Hands) -> None:
+@pytest.mark.parametrize("line", lines.LINES)
+async def test_where_the_bot_is_not_it_says_to_who_asked_how_to_invite_it(there: Twin, hands: Hands, line: str) -> None:
+    """By the slash command and by the shortcut, which Slack offers in channels that the app is not in."""
+    there.at.channels["C4"] = Channel("C4", "secret", {"U1", "U2"}, is_private=True)
+    ts = hands.drops("U2", "C3", "pairs.csv", b"prompt,text,rejected_text\n")
+    async with ears(lines.chat(there, line)) as those:
+        hands.slash("U1", "C3", "sft")
+        hands.slash("U1", "C4", "")
+        hands.shortcut("U1", "C3", ts)
+        await eventually(lambda: len(hands.sees("U1")) == 3)
+    assert all("/invite @threadtune" in shown.text for shown in hands.sees("U1"))
+    assert {shown.channel for shown in hands.sees("U1")} == {"C3", "C4"}
+    assert (hands.sees("U2"), there.at.views, those.heard) == ([], {}, [])
+
+
+async def test_a_bot_that_was_put_out_while_the_form_was_open_says_so_in_the_form(there: Twin, hands: Hands) -> None:
     there.at.keep("a.csv", b"text\n", "U1")
     file = {"upload": {"files": [{"id": next(iter(there.at.files))}]}}
     async with ears(lines.chat(there)):
-        hands.slash("U1", "C3", "sft")
-        hands.submits("U1", await opened(there), file)
+        hands.slash("U1", "C1", "sft")
+        view = await opened(there)
+        there.at.channels["C1"].members.discard(BOT)
+        hands.submits("U1", view, file)
         await eventually(lambda: bool(there.at.form_errors))
     assert "/invite @threadtune" in there.at.form_errors[0]["method"]
+
+
+async def test_a_command_between_two_other_people_is_answered_in_the_bots_direct_messages(
+    there: Twin, hands: Hands
+) -> None:
+    there.at.channels["D9"] = Channel("D9", "", {"U1", "U2"})
+    async with ears(lines.chat(there)) as those:
+        hands.slash("U1", "D9", "list")
+        (incoming,) = await those.hears(1)
+    assert incoming.place == Place("T1/D1")
 
 
 async def test_the_shortcut_plans_on_the_messages_file_in_its_thread(there: Twin, hands: Hands) -> None:

@@ -83,7 +83,9 @@ async def test_what_is_gone_is_said_to_be_gone(peer: Peer) -> None:
 
 async def test_a_token_without_the_scope_names_the_scope(peer: Peer) -> None:
     chat = adapter(peer, emulated.NARROW)
-    chat.born -= 10_000  # no look back at what a bot before it may have said, for which it has no scope either
+    chat.posted.look_back_s = (
+        0.0  # no look back at what a bot before it may have said, for which it has no scope either
+    )
     with pytest.raises(Denied, match="chat:write"):
         await chat.post(Place(f"T/{await peer.channel()}"), Message("k", "x"))
 

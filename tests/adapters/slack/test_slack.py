@@ -95,7 +95,7 @@ async def test_a_chart_is_drawn_by_slack_or_shown_as_a_picture(there: Twin, tmp_
 
 async def test_a_post_whose_answer_was_lost_is_found_again(there: Twin) -> None:
     chat = lines.chat(there)
-    chat.born -= 10_000
+    chat.posted.look_back_s = 0.0
     there.at.faults["chat.postMessage"].append("lost")
     with pytest.raises(TryLater):
         await chat.post(PLACE, Message("k", "once"))

@@ -60,10 +60,11 @@ class Hands:
         """Delete a file: what Slack keeps of it is a tombstone."""
         file.facts = {"id": file.facts["id"], "mode": "tombstone"}
 
-    def _who(self, user: str) -> Payload:
+    def _who(self, user: str, *names: str) -> Payload:
+        """Who did it, under the names that this payload has for people."""
         name = self.at.users[user]
         return {
-            "user": {"id": user, "username": name, "name": name, "team_id": TEAM},
+            "user": {"id": user, **dict.fromkeys(names or ("username", "name"), name), "team_id": TEAM},
             "team": {"id": TEAM, "domain": "twin"},
         }
 
@@ -78,7 +79,8 @@ class Hands:
             {
                 "type": "block_actions", **self._who(user), "api_app_id": APP, "token": "verification",
                 "container": {**container, **thread}, "trigger_id": trigger, "channel": {"id": channel, "name": "ml"},
-                "message": message, "state": {"values": {}}, "response_url": f"{self.at.base}/response",
+                "message": message, "state": {"values": {}},
+                "response_url": self.at.response_url(user, channel, message.get("thread_ts") or ""),
                 "actions": [{"block_id": "b", "type": "button", "action_ts": self.at.stamp(), **action}],
             }
         )  # fmt: skip
@@ -106,7 +108,8 @@ class Hands:
                 "token": "verification", "team_id": TEAM, "team_domain": "twin", "channel_id": channel,
                 "channel_name": "directmessage" if channel[0] == "D" else self.at.channels[channel].name,
                 "user_id": user, "user_name": self.at.users[user], "command": "/finetune", "text": text,
-                "api_app_id": APP, "is_enterprise_install": "false", "response_url": f"{self.at.base}/response",
+                "api_app_id": APP, "is_enterprise_install": "false",
+                "response_url": self.at.response_url(user, channel),
                 "trigger_id": trigger,
             },
             lambda answer: self._shown_privately(user, channel, answer),
@@ -121,9 +124,11 @@ class Hands:
         message = {name: value for name, value in self.at.message(channel, ts).items() if name != "subtype"}
         self.twin.delivery.send(
             {
-                "type": "message_action", **self._who(user), "callback_id": "finetune-this-file", "message": message,
+                "type": "message_action", **self._who(user, "name"), "callback_id": "finetune-this-file",
+                "message": message,
                 "channel": {"id": channel, "name": "ml"}, "message_ts": ts, "trigger_id": self.at.trigger(),
-                "token": "verification", "action_ts": self.at.stamp(), "response_url": f"{self.at.base}/response",
+                "token": "verification", "action_ts": self.at.stamp(),
+                "response_url": self.at.response_url(user, channel, message.get("thread_ts") or ""),
             }
         )  # fmt: skip
 

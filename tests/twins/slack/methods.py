@@ -123,6 +123,14 @@ def conversations(at: Workspace, form: Form) -> Payload:
     return {"channels": [{"id": c.id, "name": c.name, "is_im": c.is_im, "is_private": c.is_private} for c in mine]}
 
 
+def channel_info(at: Workspace, form: Form) -> Payload:
+    channel = at.channel(form["channel"], BOT)
+    if channel.is_im and BOT not in channel.members:
+        raise SlackError("channel_not_found")
+    told: Payload = {"id": channel.id, "name": channel.name, "is_im": channel.is_im, "is_private": channel.is_private}
+    return {"channel": told if channel.is_im else {**told, "is_member": BOT in channel.members}}
+
+
 def open_direct(at: Workspace, form: Form) -> Payload:
     if form["users"] not in at.users:
         raise SlackError("user_not_found")
@@ -198,6 +206,7 @@ METHODS: dict[str, tuple[str, Callable[[Workspace, Form], Payload]]] = {
     "chat.postEphemeral": ("chat:write", post_ephemeral),
     "conversations.history": ("", history),
     "conversations.replies": ("", replies),
+    "conversations.info": ("channels:read groups:read im:read", channel_info),
     "conversations.open": ("im:write", open_direct),
     "users.conversations": ("channels:read groups:read im:read", conversations),
     "users.info": ("users:read", user_info),

@@ -6,7 +6,8 @@ from collections.abc import Callable
 
 TIERS = {2: 20, 3: 50, 4: 100}
 TIER = {
-    "chat.update": 3, "conversations.history": 3, "conversations.replies": 3, "conversations.open": 3,
+    "chat.update": 3, "conversations.history": 3, "conversations.replies": 3, "conversations.info": 3,
+    "conversations.open": 3,
     "users.conversations": 3, "usergroups.list": 2, "files.list": 3,
 }  # fmt: skip
 BURST = 5.0

@@ -8,6 +8,7 @@ from typing import Any
 from aiohttp import web
 
 from tests.twins.slack.delivery import Delivery
+from tests.twins.slack.limits import check, pings
 from tests.twins.slack.methods import METHODS, need
 from tests.twins.slack.rates import Rates
 from tests.twins.slack.workspace import BOT, SlackError, Workspace
@@ -74,6 +75,18 @@ class Twin:
             )
         return web.Response(body=file.content, content_type="application/octet-stream")
 
+    async def respond(self, request: web.Request) -> web.Response:
+        """A response_url. Only what one person sees is played; blocks and limits are as everywhere."""
+        said = await request.json()
+        check(said.get("blocks", []))
+        for who in pings(said.get("text", ""), said.get("blocks", [])):
+            self.at.pings[who] += 1
+        try:
+            self.at.whisper(request.match_info["name"], said)
+        except SlackError as error:
+            return web.json_response({"ok": False, "error": error.error}, status=404)
+        return web.Response(text="ok")
+
     async def upload(self, request: web.Request) -> web.Response:
         self.at.uploads[request.match_info["id"]]["content"] = await request.read()
         return web.Response(text="OK")
@@ -90,6 +103,7 @@ async def twin() -> AsyncIterator[Twin]:
             web.get("/api/{method}", there.api),
             web.get("/link", there.delivery.link),
             web.get("/files/{id}/{name}", there.file),
+            web.post("/response/{name}", there.respond),
             web.post("/upload/{id}", there.upload),
         ]
     )

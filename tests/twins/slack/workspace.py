@@ -12,6 +12,7 @@ SCOPES = {
     "groups:read", "im:history", "im:read", "im:write", "usergroups:read", "users:read",
 }  # fmt: skip
 TRIGGER_S = 3.0
+WHISPERS, WHISPERS_S = 5, 1800.0
 
 
 class SlackError(Exception):
@@ -63,6 +64,8 @@ class Workspace:
     views: dict[str, Payload] = field(default_factory=dict)
     homes: dict[str, Payload] = field(default_factory=dict)
     triggers: dict[str, float] = field(default_factory=dict)
+    whispers: dict[str, tuple[str, str, str, float, int]] = field(default_factory=dict)
+    """By the name of a response_url: user, channel, thread, when it was given out, and how often it was used."""
     form_errors: list[dict[str, str]] = field(default_factory=list)
     calls: list[tuple[str, Payload]] = field(default_factory=list)
     refused: list[str] = field(default_factory=list)
@@ -102,6 +105,22 @@ class Workspace:
             raise SlackError("exchanged_trigger_id" if name else "invalid_trigger_id")
         if time.monotonic() - given > TRIGGER_S:
             raise SlackError("expired_trigger_id")
+
+    def response_url(self, user: str, channel: str, thread: str = "") -> str:
+        """Where the app can answer whoever did something, a few times and for a while."""
+        name = self.number("R")
+        self.whispers[name] = user, channel, thread, time.monotonic(), 0
+        return f"{self.base}/response/{name}"
+
+    def whisper(self, name: str, said: Payload) -> None:
+        """What an app says at a response_url: to that one person."""
+        user, channel, thread, given, used = self.whispers.get(name, ("", "", "", 0.0, WHISPERS))
+        if used >= WHISPERS or time.monotonic() - given > WHISPERS_S:
+            raise SlackError("used_url" if user else "expired_url")
+        self.whispers[name] = user, channel, thread, given, used + 1
+        text, blocks = said.get("text", ""), said.get("blocks", [])
+        told = {"ts": self.stamp(), "channel": channel, "user": user, "thread_ts": thread or None}
+        self.private.append({**told, "text": text, "blocks": blocks})
 
     def channel(self, name: str, member: str = "") -> Channel:
         """The channel of that id, as far as `member` may see it."""

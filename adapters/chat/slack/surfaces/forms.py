@@ -27,7 +27,7 @@ ASKED = ("epochs", "learning_rate", "max_length", "lora", "valid")
 ENDINGS = (".csv", ".tsv", ".jsonl", ".json", ".parquet", ".gz", ".zst")
 RECENT_S = 1.0
 MAX_RECENT = 25
-NOT_IN = "I am not in that channel. Type /invite @{name} there, then press Plan again."
+NOT_IN = "I am not in this channel, so I could not answer here. Type /invite @{name}, then ask once more."
 
 
 @dataclass(frozen=True)
@@ -56,6 +56,9 @@ def wanted(incoming: Incoming) -> Start | None:
 
 
 async def open_form(receiver: "Receiver", trigger: str, start: Start) -> None:
+    """Raises Refusal where what is asked for could not be answered."""
+    if start.channel and not await receiver.chat.people.is_in(start.channel):
+        raise Refusal(NOT_IN.format(name=receiver.me.name))
     recent = [] if start.file or not start.channel else await _recent(receiver, start.channel)
     await receiver.chat.api.call("views.open", trigger_id=trigger, view=view(start, recent))
 
