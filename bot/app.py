@@ -23,6 +23,7 @@ from bot.talk.context import Context
 from bot.talk.runs import ask, progress, revoked, schedules
 from bot.team import notices, retention
 from bot.watching import figures
+from bot.watching.attempts import Attempts
 from bot.web import Health, serve_web
 from engine import fault
 from engine.database import Database
@@ -76,6 +77,8 @@ class App:
             self.database, executor, our_side, settings.runs, link, keep_s=keep_s, most_each=each
         )
         self.health = Health()
+        self.attempts = Attempts(self.database, settings.runs)
+        self.health.silent = lambda: self.attempts.silent
         self.locks: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
         self.tasks: set[asyncio.Task[None]] = set()
         self.at_work: set[str] = set()
@@ -124,6 +127,7 @@ class App:
             with structlog.contextvars.bound_contextvars(incoming=incoming.key):
                 fault.point("answer.before")
                 await answer(self.context, incoming)
+                log.info("answered")
                 fault.point("answer.done")
                 await self.database.write(store.answered, incoming.key, self.context.clock())
 
@@ -189,6 +193,7 @@ class App:
         self.scheduler.every(DIGEST_S, self._digest)
         self.scheduler.every(RETENTION_S, partial(retention.tick, self.context))
         self.scheduler.every(FIGURES_S, partial(figures.measure, self.database))
+        self.scheduler.every(FIGURES_S, self.attempts.tick)
         self.scheduler.every(SCHEDULES_S, self._follow_schedules)
         self.scheduler.every(SWEEP_S, self._sweep)
         self.scheduler.every(KEEP_S, self._keep)

@@ -4,14 +4,17 @@ import asyncio
 import json
 import os
 import sys
+import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 from weakref import WeakKeyDictionary
 
 import structlog
 
 from bot.watching import figures
+from engine.hub import tally
 from engine.refusal import Refusal
 
 log = structlog.get_logger()
@@ -46,6 +49,17 @@ async def ask(
 
 
 async def _ask(words: tuple[str, ...], timeout_s: float, environment: Mapping[str, str], if_slow: str) -> Answer:
+    with tempfile.TemporaryDirectory(prefix="threadtune-") as folder:
+        answers = Path(folder) / tally.NAME
+        counted = {**environment, tally.FILE_VARIABLE: str(answers)} if environment else environment
+        try:
+            return await _answered(words, timeout_s, counted, if_slow)
+        finally:
+            for status, count in tally.read(answers).items():
+                figures.HUB_ANSWERS.labels(words[0], status).inc(count)
+
+
+async def _answered(words: tuple[str, ...], timeout_s: float, environment: Mapping[str, str], if_slow: str) -> Answer:
     child = await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", "engine", *words, "--json"),
         stdin=asyncio.subprocess.DEVNULL,

@@ -2,7 +2,7 @@
 
 import contextlib
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 
 from aiohttp import web
 from prometheus_client import Counter, Gauge, generate_latest
@@ -26,6 +26,9 @@ class Health:
 
         self.shortage = ""
         """Why no new run may start."""
+
+        self.silent: Callable[[], Sequence[str]] = list
+        """The attempts of runs that should be at work and whose heartbeat stopped."""
 
     def watched(self, tick: Callable[[], Awaitable[None]]) -> Callable[[], Awaitable[None]]:
         """The same tick, whose every end is noted."""
@@ -72,8 +75,10 @@ def _application(settings: Settings, health: Health) -> web.Application:
     async def ready(_: web.Request) -> web.Response:
         stale = health.stale()
         hub = "models are pushed to " + settings.hf_namespace if settings.can_push else "models stay on this server"
-        told = {"stopped": stale, "hub": hub, "ailment": health.ailment, "shortage": health.shortage}
-        return web.json_response(told, status=503 if stale or health.ailment or health.shortage else 200)
+        silent = list(health.silent())
+        told = {"stopped": stale, "silent": silent, "hub": hub, "ailment": health.ailment, "shortage": health.shortage}
+        is_ready = not (stale or silent or health.ailment or health.shortage)
+        return web.json_response(told, status=200 if is_ready else 503)
 
     async def healthy(_: web.Request) -> web.Response:
         """What starting the bot anew may mend: not a disk that is full."""

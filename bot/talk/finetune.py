@@ -4,6 +4,7 @@ import asyncio
 from dataclasses import replace
 
 import msgspec
+import structlog
 from sqlalchemy import Connection
 
 import engine.store
@@ -26,6 +27,7 @@ from engine.jobs import JobSpec, Model, Source, Target
 from engine.plan import models
 from engine.refusal import Refusal
 
+log = structlog.get_logger()
 PREVIEW_S = 120.0
 
 
@@ -154,28 +156,33 @@ async def start(context: Context, incoming: Incoming, draft_id: str) -> None:
     is_free = await is_admin(context, incoming.person)
     is_private = await context.chat.is_private(incoming.place)
     try:
-        done = await context.database.write(_start, context, incoming, draft_id, is_free, is_private)
+        started = await context.database.write(_start, context, incoming, draft_id, is_free, is_private)
     except NeedsApproval as refusal:
         who = await approvers(context, incoming.person)
         await context.say(incoming.place, team_words.over(f"{incoming.key}/answer", refusal, draft_id, who))
         return
-    if not done:
+    if started:
+        log.info("run queued", run=started)
+    else:
         await context.say(incoming.place, help_words.not_mine(f"{incoming.key}/answer"))
 
 
 def _start(
     db: Connection, context: Context, incoming: Incoming, draft_id: str, is_free: bool, is_private: bool
-) -> bool:
-    """`is_free` people have no quotas. Raises NeedsApproval, and the draft stays."""
+) -> str:
+    """The run's id; empty where the draft was taken. `is_free` people have no quotas.
+
+    Raises NeedsApproval, and the draft stays.
+    """
     draft = store.take_draft(db, draft_id, incoming.place)
     if draft is None:
-        return False
+        return ""
     check_limit(db, context, incoming.person.id, draft.hours, is_free)
     spec = replace(draft.spec, requester=incoming.person.id)
     run = engine.store.queue_run(db, spec, context.clock(), draft.hours * 3600)
     store.watch(db, run.id, incoming.place, incoming.person, is_private)
     _settle(db, incoming, draft, f"Run {run.id}, started by {incoming.person.name}")
-    return True
+    return run.id
 
 
 def check_limit(db: Connection, context: Context, requester: str, hours: float = 0.0, is_free: bool = False) -> None:

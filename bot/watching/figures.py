@@ -24,6 +24,15 @@ ACK = Histogram(
 )
 CALLS = Counter("threadtune_platform_calls", "Posts and edits, by how they ended.", ["call", "outcome"])
 HUB_CALLS = Counter("threadtune_hub_calls", "Questions about the Hub, by how they ended.", ["command", "outcome"])
+HUB_ANSWERS = Counter(
+    "threadtune_hub_answers", "Answers of the Hub to all children; 429 asks us to slow down.", ["child", "status"]
+)
+PHASE = Histogram(
+    "threadtune_phase_seconds",
+    "How long each phase of an attempt took, once it has ended.",
+    ["kind", "phase"],
+    buckets=(1, 5, 15, 60, 300, 900, 3600, 14400, 86400),
+)
 RUNS = Gauge("threadtune_runs", "Runs that are not over, by state.", ["status"])
 QUEUE = Gauge("threadtune_queue", "Runs that wait in the queue.")
 PHASES = Gauge("threadtune_attempt_seconds", "Seconds of all attempts that ended, by kind.", ["kind"])

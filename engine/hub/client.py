@@ -7,7 +7,7 @@ import json
 import os
 import time
 from collections.abc import Callable
-from typing import TypeVar
+from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
 import httpx2
@@ -23,6 +23,7 @@ from huggingface_hub.errors import (
 from huggingface_hub.utils._http import hf_request_event_hook, parse_ratelimit_headers
 from huggingface_hub.utils.tqdm import disable_progress_bars
 
+from engine.hub import tally
 from engine.plan.models import nearest
 from engine.refusal import Refusal
 
@@ -55,7 +56,7 @@ def connect(token: str | None, address: str = "", timeout_s: float = 30) -> HfAp
 
     def client() -> httpx2.Client:
         limits = httpx2.Timeout(timeout_s, connect=min(timeout_s, 10))
-        hooks = {"request": [hf_request_event_hook]}
+        hooks: dict[str, list[Any]] = {"request": [hf_request_event_hook], "response": [tally.note]}
         return httpx2.Client(event_hooks=hooks, follow_redirects=True, timeout=limits)
 
     address = address or endpoint()

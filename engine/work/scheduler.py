@@ -166,6 +166,8 @@ class Scheduler:
             fault.point(f"scheduler.{tried.kind}.heard")
             run = await self.database.write(advance, tried, events, phase, now)
             fault.point(f"scheduler.{tried.kind}.advanced")
+            if is_gone(phase):
+                log.info("attempt ended", attempt=tried.name, how=phase.name, code=phase.code)
             fault.point(f"scheduler.{run.status}")
         if not is_gone(phase):
             run = await self._notice_stall(run, tried, bool(events) or phase.name == "unknown", now)
@@ -254,6 +256,7 @@ class Scheduler:
     async def _submit(self, attempt: Attempt, handle: Handle) -> None:
         await self._side(attempt.kind).submit(attempt, handle)
         self._submitted.add(handle)
+        log.info("attempt submitted", attempt=attempt.name)
         fault.point(f"scheduler.{attempt.kind}.submitted")
 
     def _attempt(self, tried: Tried) -> Attempt:

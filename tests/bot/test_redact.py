@@ -137,6 +137,15 @@ async def test_a_token_that_was_pasted_is_answered_to_that_person_alone_and_kept
     assert b"C1/1" in kept and token.encode() not in kept
 
 
+async def test_each_thing_that_somebody_does_is_traced_by_its_key(app: App, lines: io.StringIO) -> None:
+    for key in ("k1", "k2"):
+        assert await app.handle(Incoming(key, THREAD, ANN, Command("list"))) is None
+    for task in list(app.tasks):
+        await task
+    said = [json.loads(line) for line in lines.getvalue().splitlines()]
+    assert [(line["event"], line["incoming"]) for line in said] == [("answered", "k1"), ("answered", "k2")]
+
+
 async def test_nothing_that_is_said_lies_in_the_database_with_a_secret(tmp_path: Path) -> None:
     database = Database(f"sqlite:///{tmp_path / 'x.db'}")
     upgrade(f"sqlite:///{tmp_path / 'x.db'}")

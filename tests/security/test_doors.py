@@ -12,6 +12,7 @@ import pytest
 from aiohttp import web
 
 from bot.setup import doctor
+from bot.setup.findings import Finding
 from tests.cluster import TOKEN, cluster
 
 SERVE_S = 120.0
@@ -44,7 +45,7 @@ def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv(name, value)
 
 
-def wrong(found: list[doctor.Finding]) -> str:
+def wrong(found: list[Finding]) -> str:
     return "\n".join(finding.text for finding in found if finding.state == "wrong")
 
 
