@@ -159,7 +159,8 @@ def missing_for(method: str, columns: Sequence[str], override: Mapping[str, str]
 
 def _nearest_way(method: str, columns: Sequence[str], override: Mapping[str, str]) -> tuple[str, ...]:
     wanted = tuple(override.get(role, role) for role in NEEDS[method])
-    certain = (way for way in WAYS[method] if way not in GUESSED)
+    forms = {normalised(name) for name in columns}
+    certain = (way for way in WAYS[method] if way not in GUESSED or forms <= {*way.values(), *HARMLESS})
     ways = (wanted,) if override else (wanted, *(tuple(way.values()) for way in certain))
     return min(ways, key=lambda names: _distance(names, columns))
 

@@ -13,8 +13,16 @@ SECRETS: Mapping[str, re.Pattern[str]] = {
     "private key": re.compile(r"-----BEGIN [A-Z ]*PRIVATE KEY-----(?:[\s\S]*?-----END [A-Z ]*PRIVATE KEY-----)?"),
     "GitHub token": re.compile(r"\bghp_[A-Za-z0-9]{30,}|\bgithub_pat_[A-Za-z0-9_]{30,}"),
     "Google API key": re.compile(r"\bAIza[0-9A-Za-z_-]{35}"),
+    "GitLab token": re.compile(r"\bglpat-[A-Za-z0-9_-]{20,}"),
+    "Stripe key": re.compile(r"\b[rs]k_live_[A-Za-z0-9]{20,}"),
+    "npm token": re.compile(r"\bnpm_[A-Za-z0-9]{36}\b"),
+    "JSON web token": re.compile(r"\beyJ[A-Za-z0-9_-]{10,}\.eyJ[A-Za-z0-9_-]{10,}\.[A-Za-z0-9_-]{20,}"),
+    "Slack webhook": re.compile(r"hooks\.slack\.com/services/T[A-Z0-9]{6,}/B[A-Z0-9]{6,}/[A-Za-z0-9]{20,}"),
 }
-_STARTS = (b"hf_", b"sk-", b"xox", b"xapp-", b"AKIA", b"PRIVATE KEY", b"ghp_", b"github_pat_", b"AIza")
+_STARTS = (
+    *(b"hf_", b"sk-", b"xox", b"xapp-", b"AKIA", b"PRIVATE KEY", b"ghp_", b"github_pat_", b"AIza"),
+    *(b"glpat-", b"k_live_", b"npm_", b".eyJ", b"hooks.slack.com/"),
+)
 
 
 class Finder(Protocol):
@@ -35,7 +43,7 @@ MAIL = re.compile(
 _MAIL_END = re.compile(rb"@[A-Za-z0-9-]{1,63}\.[A-Za-z0-9]")
 PHONE = re.compile(
     r"(?<![\w.+/-])(?:\+[1-9]\d{0,2}(?:[ .-]?\(?\d{1,4}\)?){2,6}|\(?[2-9]\d{2}\)?[ .-]\d{3}[.-]\d{4}"
-    r"|0\d{1,4}[ /-]\d{3,8}(?:[ -]\d{2,5}){0,3})"
+    r"|(?<!\d )0\d{1,4}[ /-]\d{3,8}(?:[ -]\d{2,5}){0,3})"
     r"(?![\w-]|[.]\d)"
 )
 """With a country's code, in the American way, or with the leading zero of an area."""

@@ -198,15 +198,16 @@ def _role(role: object) -> str:
     return f"the role {shown(role, 20)}" if isinstance(role, str) else "no role"
 
 
-def faults_of(messages: Messages, *, is_whole: bool = True) -> list[BadMessages]:
-    """What is odd in a conversation, or in a part of one."""
+def faults_of(messages: Messages, part: str = "whole") -> list[BadMessages]:
+    """What is odd in a conversation. `part` is whole, or answer or prompt where it is only the end or the beginning of
+    one."""
     faults = [
         BadMessages("empty_turn", f"message {number} ({message['role']}) is empty; write it or take it out")
         for number, message in enumerate(messages, 1)
         if not message["content"].strip()
     ]
     roles = [message["role"] for message in messages if message["role"] != "system"]
-    if not is_whole:
+    if part == "prompt":
         return faults
     if "assistant" not in roles:
         faults.append(
@@ -214,7 +215,9 @@ def faults_of(messages: Messages, *, is_whole: bool = True) -> list[BadMessages]
                 "bad_messages", "no message is the assistant's, so there is nothing to learn; add one or drop the row"
             )
         )
-    elif any(one == other for one, other in pairwise(roles)) or roles[0] != "user":
+    elif any(message["role"] == "system" for message in messages[1:]):
+        faults.append(BadMessages("turn_order", "the system's message is not the first; put it before all others"))
+    elif any(one == other for one, other in pairwise(roles)) or (part == "whole" and roles[0] != "user"):
         faults.append(BadMessages("turn_order", "user and assistant do not take turns, user first; put them in order"))
     elif roles[-1] == "user":
         words = "the last message is the user's, and nothing is learned from it; add an answer or take it out"

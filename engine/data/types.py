@@ -145,3 +145,7 @@ class Preview:
     marks: str = ""
     templates: tuple[str, ...] = ()
     """The templates to choose from, the one that is taken first, where the model has none of its own for its rows."""
+    model_reason: str = ""
+    """Why it is this base model, where nobody named one."""
+    base_run: str = ""
+    """The run of ours that made the base model; empty for a model from elsewhere."""

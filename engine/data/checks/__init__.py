@@ -132,10 +132,11 @@ class _Check:
         pairs = [(way["text"], way["rejected_text"]) for way in ways if "rejected_text" in way]
         sft = self.ways["sft"] or self.ways["reward"] or {}
         text = sft.get("text") if "prompt" not in sft else None
-        whole = frozenset(column for way in ways for role, column in way.items() if role == "messages")
+        answers = {way[role]: "answer" for way in ways for role in ("text", "rejected_text") if role in way}
+        parts = answers | {way["messages"]: "whole" for way in ways if "messages" in way}
         pair = pairs[0] if pairs else None
         prompt = next((way["prompt"] for way in ways if "rejected_text" in way and "prompt" in way), None)
-        return CellChecks(self.columns, needed, lists, whole, pair, prompt, text, self._labels(ways), self.findings.add)
+        return CellChecks(self.columns, needed, lists, parts, pair, prompt, text, self._labels(ways), self.findings.add)
 
     def _labels(self, ways: Sequence[Way]) -> Labels | None:
         column = next((way["label"] for way in ways if "label" in way), None)

@@ -1,7 +1,7 @@
 """Looking at one row after the other: what is wrong in its cells, and what is to be counted over all of them."""
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from functools import partial
 
 from engine.data.checks.content import ContentChecks, texts
@@ -17,8 +17,8 @@ NOTHING_BAD: frozenset[str] = frozenset()
 
 
 class CellChecks:
-    """`needed` are the columns whose cells must not be empty, `lists` those that hold messages, `whole` those of them
-    that hold conversations from beginning to end (a chosen answer is only the end of one),
+    """`needed` are the columns whose cells must not be empty, `lists` those that hold messages, `parts` says of those
+    whether they hold whole conversations or only the answer at the end of one,
     `pair` the chosen and rejected columns or None, `prompt` the column of their prompt or None, `text` the column that
     may hold turn markers or None, `labels` what counts those of kto or None."""
 
@@ -27,7 +27,7 @@ class CellChecks:
         columns: Iterable[str],
         needed: Iterable[str],
         lists: frozenset[str],
-        whole: frozenset[str],
+        parts: Mapping[str, str],
         pair: tuple[str, str] | None,
         prompt: str | None,
         text: str | None,
@@ -39,7 +39,7 @@ class CellChecks:
         self.texts = tuple(name for name in needed if name not in lists)
         self.lists = tuple(name for name in needed if name in lists)
         self.has_identifiers = not self.columns.isdisjoint(IDENTIFIERS)
-        self.whole = whole
+        self.parts = parts
         self.pair = pair
         self.text = text
         self.labels = labels
@@ -70,8 +70,9 @@ class CellChecks:
             self._check_keys(record)
         joined = self._joined(cells)
         self.lengths[len(joined)] += 1
-        counted = without_identifiers(cells) if self.has_identifiers else cells
-        self.repeats.add(record, counted, self._joined(counted) if self.has_identifiers else joined)
+        if not bad:
+            counted = without_identifiers(cells) if self.has_identifiers else cells
+            self.repeats.add(record, counted, self._joined(counted) if self.has_identifiers else joined)
         self.content.add(record, joined)
         if self.text is not None and isinstance(value := cells.get(self.text), str):
             self.turns.add(value)
@@ -123,7 +124,7 @@ class CellChecks:
             words = f"{shown(name)}: {words}."
             self.add("unheeded_key", words, line=record.line, row=record.row, column=name)
         try:
-            faults = faults_of(messages_of(record.cells[name]), is_whole=name in self.whole)
+            faults = faults_of(messages_of(record.cells[name]), self.parts.get(name, "prompt"))
         except BadMessages as error:
             faults = [error]
         for fault in faults:
@@ -141,9 +142,19 @@ class CellChecks:
 
     def _check_pair(self, record: Record) -> None:
         one, other = self.pair or ("", "")
-        if record.cells.get(one) == record.cells.get(other) and record.cells.get(one) is not None:
+        if are_equal(record.cells.get(one), record.cells.get(other)):
             words = f"{shown(one)} and {shown(other)} are the same, so nothing is preferred: mend one or drop the row."
             self.add("equal_pair", words, line=record.line, row=record.row, fix="drop_equal_pairs")
+
+
+def are_equal(chosen: object, rejected: object) -> bool:
+    """Whether two answers are the same but for white space around them."""
+    if isinstance(chosen, str) and isinstance(rejected, str):
+        return chosen == rejected or (
+            (chosen[:1] == rejected[:1] or chosen[:1].isspace() or rejected[:1].isspace())
+            and chosen.strip() == rejected.strip()
+        )
+    return chosen is not None and chosen == rejected
 
 
 def _kind(value: object) -> str:

@@ -8,6 +8,7 @@ import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from html.entities import name2codepoint
 
 from engine.data.findings import Add
 from engine.data.private import PERSONAL, SECRETS, Finder, may_hold_personal, may_hold_secret
@@ -21,8 +22,13 @@ CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]")
 BIDI = re.compile(r"[\u200e\u200f\u202a-\u202e\u2066-\u2069]")
 ZERO_WIDTH = re.compile(r"[\u200b\u2060\ufeff\u00ad\u180e]")
 """Not the joiners U+200C and U+200D: Persian, Indic scripts and emoji are written with them."""
-ENTITY = re.compile(r"&(?:amp|lt|gt|quot|apos|nbsp|[mn]dash|hellip|[lr][sd]quo|#[0-9]{2,7}|#[xX][0-9a-fA-F]{2,6});")
-FORMULA = re.compile(r"[ \t]*(?:[=+@-][ \t]*[A-Za-z][A-Za-z0-9.]*[(|]|#(?:REF!|N/A$|VALUE!|NAME\?|DIV/0!))")
+ENTITY = re.compile(rf"&(?:apos|{'|'.join(name2codepoint)}|#[0-9]{{2,7}}|#[xX][0-9a-fA-F]{{2,6}});")
+"""HTML 4's names, `&apos;`, and numbers."""
+FORMULA = re.compile(
+    r"[ \t]*(?:[=+@-][ \t]*[A-Za-z][A-Za-z0-9.]*[(|]|=[ \t]*\$?[A-Z]{1,3}\$?\d+(?![\w.])|=[ \t]*\d[\d.]*[ \t]*[-+*/^]"
+    r"|#(?:REF!|N/A$|VALUE!|NAME\?|DIV/0!))"
+)
+"""A function, a cell, a sum of numbers, or what a spreadsheet says of one that failed."""
 TEMPLATES: Mapping[str, re.Pattern[str]] = {
     "ChatML": re.compile(r"<\|im_start\|>"),
     "Llama 2 and Mistral": re.compile(r"\[INST\]"),
@@ -35,8 +41,8 @@ TEMPLATES: Mapping[str, re.Pattern[str]] = {
 _C1 = re.compile(rb"\xc2[\x80-\x9f]")
 _TURNED = re.compile(rb"\xe2\x80[\x8e\x8f\xaa-\xae]|\xe2\x81[\xa6-\xa9]")
 _HIDDEN = re.compile(rb"\xe2\x80\x8b|\xe2\x81\xa0|\xef\xbb\xbf|\xc2\xad|\xe1\xa0\x8e")
-_ENTITIES = re.compile(rb"&(?:[a-z]{2,6}|#[0-9xX][0-9a-fA-F]{1,6});")
-_FORMULAE = re.compile(rb"\n[ \t]*(?:[=+@-][ \t]*[A-Za-z][A-Za-z0-9.]*[(|]|#[RNVD])")
+_ENTITIES = re.compile(rb"&(?:[A-Za-z][A-Za-z0-9]{1,7}|#[0-9xX][0-9a-fA-F]{1,6});")
+_FORMULAE = re.compile(rb"\n[ \t]*(?:[=+@-][ \t]*[A-Za-z][A-Za-z0-9.]*[(|]|=[ \t]*[$A-Z0-9]|#[RNVD])")
 _MISREAD = re.compile(
     rb"\xc3[\x82\x83\x90\x91](?:[\xc2\xc5\xc6\xcb]|\xe2[\x80\x82\x84])|\xc3\xa2\xe2\x82\xac|\xc3\xb0\xc5\xb8"
 )

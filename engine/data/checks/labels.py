@@ -16,7 +16,7 @@ Place = tuple[int | None, int, str]
 
 class Labels:
     """Counts the labels of a column. Those that say neither are told at the end, and only where somebody wants kto or
-    one row at least has a label: a column of that name may hold something else altogether."""
+    half of the rows have a label: a column of that name may hold something else altogether."""
 
     def __init__(self, column: str, is_wanted: bool) -> None:
         self.column = column
@@ -39,7 +39,7 @@ class Labels:
 
     @property
     def are_labels(self) -> bool:
-        return self._is_wanted or self.good + self.bad > self.neither
+        return self._is_wanted or self.good + self.bad >= max(self.neither, 1)
 
     def report(self, add: Add, count_more: Callable[[str, int], None]) -> None:
         """Say what is no label, and where nearly all labels are of one kind."""

@@ -6,11 +6,12 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from engine.data.findings import Findings
-from engine.data.fixes.encodings import add_header, convert
+from engine.data.fixes.encodings import add_header, convert, wrap_lists
 from engine.data.fixes.mending import Change, Mending, Place
 from engine.data.fixes.writing import keep, rewrite
 from engine.data.reading import read
-from engine.data.reading.files import open_bytes, raw_lines
+from engine.data.reading.archives import open_bytes
+from engine.data.reading.files import raw_lines
 from engine.data.shown import shown
 from engine.refusal import Refusal
 
@@ -19,6 +20,7 @@ __all__ = ["FIXES", "Change", "apply"]
 FIXES: Mapping[str, str] = {
     "convert_encoding": "write the file as UTF-8",
     "add_header": "put a header above the first row",
+    "wrap_lists": "put each list of messages under `messages`",
     "rename_columns": "rename misspelt columns",
     "unescape": "turn backslash-n into line breaks",
     "unescape_html": "turn HTML entities into characters",
@@ -57,6 +59,10 @@ def apply(
         if "convert_encoding" in fixes:
             source = Path(folder) / path.name
             changes += convert(path, source)
+        if "wrap_lists" in fixes:
+            wrapped = Path(folder) / f"wrapped-{path.name}"
+            changes += wrap_lists(source, wrapped)
+            source = wrapped
         if "add_header" in fixes:
             bare = read(source, path.name, Findings().add)
             headed = Path(folder) / f"headed-{path.name}"

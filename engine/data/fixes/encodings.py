@@ -1,4 +1,4 @@
-"""What is mended before a file can be read: its encoding, and a header that is missing."""
+"""What is mended before a file can be read: its encoding, lists that stand alone, and a header that is missing."""
 
 import csv
 import io
@@ -6,8 +6,11 @@ from pathlib import Path
 
 from engine.data.columns import HEADERS
 from engine.data.fixes.mending import Change
-from engine.data.reading.files import BOMS, open_bytes, raw_lines, without_bom
+from engine.data.reading.archives import open_bytes
+from engine.data.reading.files import BOMS, raw_lines, without_bom
+from engine.data.reading.json_rows import is_bare_conversation
 from engine.data.reading.sniff import Shape
+from engine.data.reading.strict_json import BadJson, parse
 from engine.data.shown import listed, shown
 from engine.refusal import Refusal
 
@@ -50,6 +53,27 @@ def _utf8(raw: bytes) -> tuple[str, bytes]:
         except UnicodeDecodeError:
             continue
     raise AssertionError("Latin-1 decodes every byte")
+
+
+def wrap_lists(path: Path, out: Path) -> list[Change]:
+    """Write JSONL with `{"messages": …}` around each line that is a bare list of messages."""
+    changes = []
+    with open_bytes(path) as file, out.open("wb") as target:
+        for number, raw in enumerate(raw_lines(file, ends_with_cr=False), 1):
+            bare = without_bom(raw) if number == 1 else raw
+            text = bare.strip()
+            if text.startswith(b"[") and _is_conversation(text):
+                raw = raw.replace(text, b'{"messages": ' + text + b"}")
+                changes.append(Change(number, "the list was put under `messages`."))
+            target.write(raw)
+    return changes
+
+
+def _is_conversation(text: bytes) -> bool:
+    try:
+        return is_bare_conversation(parse(text.decode()))
+    except (BadJson, UnicodeDecodeError):
+        return False
 
 
 def add_header(path: Path, out: Path, shape: Shape, width: int) -> list[Change]:

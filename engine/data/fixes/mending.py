@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
+from engine.data.checks.cells import are_equal
 from engine.data.checks.content import BIDI, CONTROL, ENTITY, MISREAD, ZERO_WIDTH, repaired, texts
 from engine.data.checks.repeats import alike, hash_of, without_identifiers
 from engine.data.columns import OPTIONAL, mapping_for, renames_for
@@ -161,7 +162,7 @@ class Mending:
 
     def _drop_equal(self, record: Record, cells: Cells) -> Cells | None:
         chosen, rejected = (cells.get(name) for name in self._pair)
-        if chosen is not None and chosen == rejected:
+        if are_equal(chosen, rejected):
             self._say(record, f"row {record.row} was dropped: both answers are the same.")
             return None
         return cells

@@ -59,6 +59,7 @@ def preview(
         model=look.id,
         revision=look.revision,
         model_note=look.note,
+        base_run=look.made_by,
         rows_used=fate.used,
         rows_truncated=fate.cut,
         rows_dropped=fate.dropped,

@@ -12,8 +12,9 @@ from typing import BinaryIO
 
 from engine.data.findings import Add, Findings
 from engine.data.reading import parquet_rows
+from engine.data.reading.archives import CannotRead, open_bytes
 from engine.data.reading.csv_rows import CsvReading, Record
-from engine.data.reading.files import CannotRead, Lines, Pieces, open_bytes, read_head
+from engine.data.reading.files import Lines, Pieces, read_head
 from engine.data.reading.json_rows import JsonReading
 from engine.data.reading.parquet_rows import ParquetReading
 from engine.data.reading.sniff import Shape, sniff

@@ -1,131 +1,29 @@
-"""Strict JSON (RFC 8259) rows: JSONL line by line, or the objects of one array. No NaN, no key twice, no lone
-surrogate, no NUL, nesting up to 32, at most 64 columns."""
+"""Rows of strict JSON: JSONL line by line, or the objects of one array, with at most 64 columns."""
 
 import json
-import re
 from collections.abc import Iterator
 
 from engine.data.findings import Add
 from engine.data.reading.csv_rows import MOST_COLUMNS, Record
 from engine.data.reading.files import HEAD, LONGEST_LINE, Lines
-from engine.data.shown import escaped, shown
-
-DEEPEST = 32
-
-
-class BadJson(Exception):
-    """`column` counts characters from 1, or is 0 where no place can be named."""
-
-    def __init__(self, text: str, column: int = 0) -> None:
-        super().__init__(text)
-        self.text = text
-        self.column = column
+from engine.data.reading.strict_json import (
+    DECODER,
+    DEEPEST,
+    BadJson,
+    parse,
+    reason,
+    refuse_bad_text,
+    refuse_depth,
+)
+from engine.data.shown import shown
 
 
-def _unique(pairs: list[tuple[str, object]]) -> dict[str, object]:
-    values = dict(pairs)
-    if len(values) != len(pairs):
-        names = [name for name, _ in pairs]
-        twice = next(name for name in names if names.count(name) > 1)
-        raise BadJson(f"the key {shown(twice)} stands twice")
-    return values
-
-
-def _no_constant(name: str) -> object:
-    raise BadJson(f"{name} is no JSON value")
-
-
-DECODER = json.JSONDecoder(object_pairs_hook=_unique, parse_constant=_no_constant)
-
-
-def parse(text: str) -> object:
-    """One JSON value. Raises BadJson with the reason and the column."""
-    value, end = _decode(text, _start_of(text, 0))
-    rest = text[end:].strip(" \t\r\n")
-    if rest:
-        raise BadJson(f"there is more after the value: {shown(rest, 20)}", end + 1)
-    _refuse_bad_text(text, value)
-    return value
-
-
-def _start_of(text: str, position: int) -> int:
-    length = len(text)
-    while position < length and text[position] in " \t\r\n":
-        position += 1
-    return position
-
-
-def _decode(text: str, start: int) -> tuple[object, int]:
-    if text.count("[") + text.count("{") > DEEPEST:
-        _refuse_depth(text)
-    try:
-        return DECODER.raw_decode(text, start)
-    except json.JSONDecodeError as error:
-        near = shown(text[error.pos : error.pos + 12], 12) if error.pos < len(text) else "the end of the line"
-        raise BadJson(f"{_reason(error, text)}, at {near}", error.pos + 1) from None
-    except RecursionError:
-        raise BadJson(f"it is nested deeper than {DEEPEST} levels") from None
-    except ValueError:
-        raise BadJson("it holds a number with thousands of digits") from None
-
-
-def _reason(error: json.JSONDecodeError, text: str) -> str:
-    character = text[error.pos : error.pos + 1]
-    if character == "'":
-        return "JSON wants double quotes, not apostrophes"
-    return {
-        "Expecting value": "a value is missing",
-        "Expecting property name enclosed in double quotes": "a key in double quotes is missing",
-        "Expecting ':' delimiter": "a colon is missing",
-        "Expecting ',' delimiter": "a comma or closing bracket is missing",
-        "Unterminated string starting at": "this string is not closed",
-        "Invalid control character at": "a control character must be written as an escape",
-        "Illegal trailing comma before end of object": "a comma stands before the closing bracket",
-        "Illegal trailing comma before end of array": "a comma stands before the closing bracket",
-    }.get(error.msg, escaped(error.msg[0].lower() + error.msg[1:]))
-
-
-_STRING = r'"(?:[^"\\]|\\.)*+"'
-_BRACKETS = re.compile(_STRING + r"|([\[{])|([\]}])")
-
-
-def _refuse_depth(text: str) -> None:
-    """Depth outside strings; brackets inside them do not count."""
-    depth = 0
-    for found in _BRACKETS.finditer(text):
-        if found.lastindex == 1:
-            depth += 1
-        elif found.lastindex == 2:
-            depth -= 1
-        if depth > DEEPEST:
-            raise BadJson(f"it is nested deeper than {DEEPEST} levels", found.start() + 1)
-
-
-def strings(value: object) -> Iterator[str]:
-    """Every string in a JSON value, keys included."""
-    if isinstance(value, str):
-        yield value
-    elif isinstance(value, list):
-        for item in value:
-            yield from strings(item)
-    elif isinstance(value, dict):
-        for key, item in value.items():
-            yield key
-            yield from strings(item)
-
-
-def _refuse_bad_text(text: str, value: object) -> None:
-    """Escapes can spell what text cannot hold."""
-    if "\\u" not in text:
-        return
-    for part in strings(value):
-        if "\0" in part:
-            raise BadJson("it holds the character U+0000", text.find("\\u0000") + 1)
-        try:
-            part.encode()
-        except UnicodeEncodeError:
-            at = max(text.lower().find("\\ud"), 0) + 1
-            raise BadJson("it holds half of a surrogate pair (\\ud800 to \\udfff)", at) from None
+def is_bare_conversation(value: object) -> bool:
+    """A list of messages that stands in no object."""
+    are_messages = isinstance(value, list) and all(
+        isinstance(item, dict) and {"role", "from"} & item.keys() for item in value
+    )
+    return bool(value) and are_messages
 
 
 class JsonReading:
@@ -136,6 +34,7 @@ class JsonReading:
         self.row = 0
         self._lines = lines
         self._add = add
+        self._is_array = is_array
         self._values = self._array() if is_array else self._each_line()
 
     def __iter__(self) -> Iterator[Record]:
@@ -152,6 +51,10 @@ class JsonReading:
             yield Record(row, line, line, value)
 
     def _report_no_object(self, value: object, line: int, row: int) -> None:
+        if not self._is_array and is_bare_conversation(value):
+            words = 'This is a bare list of messages; put it under a key, as in {"messages": […]}.'
+            self._add("not_an_object", words, line=line, row=row, fix="wrap_lists")
+            return
         kind = {list: "a list", str: "a string", bool: "true or false", type(None): "null"}.get(type(value), "a number")
         words = f'This is {kind}; write an object such as {{"text": "…"}}, or drop it.'
         self._add("not_an_object", words, line=line, row=row)
@@ -276,8 +179,8 @@ class Buffer:
                 raise BadJson("it holds a number with thousands of digits") from None
         piece = self._text[self._at : end]
         if piece.count("[") + piece.count("{") > DEEPEST:
-            _refuse_depth(piece)
-        _refuse_bad_text(piece, value)
+            refuse_depth(piece)
+        refuse_bad_text(piece, value)
         self.line += piece.count("\n")
         self._at = end
         return value
@@ -287,4 +190,4 @@ class Buffer:
         self.line += before.count("\n")
         column = error.pos - self._text.rfind("\n", 0, error.pos)
         near = shown(self._text[error.pos : error.pos + 12], 12) if error.pos < len(self._text) else "the end"
-        return BadJson(f"{_reason(error, self._text)}, at {near}", column)
+        return BadJson(f"{reason(error, self._text)}, at {near}", column)

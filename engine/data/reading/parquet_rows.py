@@ -5,8 +5,8 @@ from pathlib import Path
 from typing import Any
 
 from engine.data.findings import Add
+from engine.data.reading.archives import CannotRead
 from engine.data.reading.csv_rows import MOST_COLUMNS, Record
-from engine.data.reading.files import CannotRead
 
 MAGIC = b"PAR1"
 BATCH = 1_000

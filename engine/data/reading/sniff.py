@@ -2,6 +2,7 @@
 
 import csv
 import io
+import json
 from dataclasses import dataclass
 
 from engine.data.columns import KNOWN, normalised
@@ -29,11 +30,24 @@ def sniff(head: bytes, name: str) -> Shape:
     if start.startswith("{"):
         return Shape("jsonl", "", ends_with_cr)
     suffix = name.lower().removesuffix(".gz").removesuffix(".zip").rpartition(".")[2]
+    if start.startswith("[") and _has_list_a_line(start):
+        return Shape("jsonl", "", ends_with_cr)
     if start.startswith("[") and (suffix in ("json", "jsonl", "ndjson") or start[1:].lstrip()[:1] in ("{", "]")):
         return Shape("json", "", False)
     if suffix in ("json", "jsonl", "ndjson"):
         return Shape("jsonl", "", ends_with_cr)
     return Shape("csv", delimiter, ends_with_cr)
+
+
+def _has_list_a_line(start: str) -> bool:
+    """Whether each line is a list by itself, as the conversations on AutoTrain's page are."""
+    first, line_end, rest = start.partition("\n")
+    if not line_end or not rest.lstrip().startswith("["):
+        return False
+    try:
+        return isinstance(json.loads(first), list)
+    except (ValueError, RecursionError):
+        return False
 
 
 def best_delimiter(text: str) -> tuple[str, int]:

@@ -56,6 +56,13 @@ CASES: dict[str, tuple[str, bytes, bytes, str]] = {
         b"\xef\xbb\xbfprompt,text\nWhere is it? Tell me now,Here\r\nWhen?,Now\r\n",
         "Line 1",
     ),
+    "wrap_lists": (
+        "not_an_object",
+        b'[{"role":"user","content":"a"}, {"role":"assistant","content":"b"}]\r\n[{"from":"gpt","value":"c"}]\n',
+        b'{"messages": [{"role":"user","content":"a"}, {"role":"assistant","content":"b"}]}\r\n'
+        b'{"messages": [{"from":"gpt","value":"c"}]}\n',
+        "Line 1",
+    ),
     "drop_near_duplicates": ("near_duplicate", b'text\n"a b"\nA  b\nb\n', b'text\n"a b"\nb\n', "Line 3"),
     "drop_empty_rows": ("empty_cell", b'prompt,text\n"a",b\nc,\n\nd,"e"\n', b'prompt,text\n"a",b\n\nd,"e"\n', "Line 3"),
     "drop_duplicates": ("duplicate_row", b'text\n"a"\na\nb\n', b'text\n"a"\nb\n', "Line 3"),
@@ -79,7 +86,8 @@ def test_a_fix_mends_what_the_check_found_and_nothing_else(fix: str, tmp_path: P
 
 
 def test_every_fix_that_a_check_offers_can_be_applied() -> None:
-    assert set(CASES) | {"to_csv", "to_jsonl", "cut_over_long"} == set(FIXES), "tests/engine/commands cut rows, by a model"
+    elsewhere = {"to_csv", "to_jsonl", "cut_over_long"}
+    assert set(CASES) | elsewhere == set(FIXES)
 
 
 @pytest.mark.parametrize("encoding", ["utf-16", "utf-16-le", "utf-32"])
