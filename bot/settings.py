@@ -31,6 +31,11 @@ class Settings(BaseSettings):
         "", description="Interpreter that the local executor trains with; empty is the bot's own."
     )
     default_model: str = Field("", description="Base model when none is named; empty picks one that fits.")
+    allowed_models: str = Field(
+        "",
+        description="Base models that runs may begin with, as ids or patterns such as Qwen/*, with commas; empty is any. "
+        "The embedded ones and the team's own always may.",
+    )
     hf_endpoint: str = Field("https://huggingface.co", description="The Hub; the local Hub when it is on loopback.")
     hf_public_endpoint: str = Field(
         "https://huggingface.co", description="Where base models come from that a local Hub lacks; empty is nowhere."
@@ -151,7 +156,9 @@ class Settings(BaseSettings):
             "HF_READ_TOKEN": self.hf_read_token.get_secret_value(),
             "HF_GATED": self.hf_gated,
             "HF_HOME": str(self.cache.resolve()),
+            "DATA": str(self.data.resolve()),
             "CACHE_GB": str(self.cache_gb),
+            "ALLOWED_MODELS": self.allowed_models,
             "GPU_HOUR_PRICE": str(self.gpu_hour_price),
             "VERIFY_LOAD": "1" if self.verify_load else "0",
             "VERIFY_PYTHON": self.python,

@@ -148,6 +148,9 @@ def preview(
     method: Method = "sft",
     model: str = "",
     valid: Path | None = None,
+    slot: Annotated[
+        str, typer.Option(help="Where it would train: how many GPUs × GB each, as in 1x24; 0x16 is a CPU.")
+    ] = "",
     as_json: Annotated[bool, typer.Option("--json")] = False,
 ) -> None:
     """Show what a run would be: the text the model will see, every row's fate, parameters, time and memory."""
@@ -155,7 +158,7 @@ def preview(
     from engine.commands.preview import Wish, preview_and_print
 
     with here(file) as (path, _):
-        raise typer.Exit(preview_and_print(Wish(path, method, model, tuple(words or ()), valid, as_json)))
+        raise typer.Exit(preview_and_print(Wish(path, method, model, tuple(words or ()), valid, as_json, slot)))
 
 
 CACHE = "Folder of the cache; left out, HF_HOME, else the cache folder of DATA."
@@ -260,7 +263,7 @@ def pack(folder: Path, json: Annotated[bool, typer.Option("--json", help="Print 
 @app.command()
 def models(json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False) -> None:
     """The base models on offer by name; any other repo of the Hub may be named by its id."""
-    from engine.plan.models import table
+    from engine.plan.bases.listed import table
 
     typer.echo(table(json))
 

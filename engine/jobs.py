@@ -31,12 +31,15 @@ class Model:
     """A base model: a repo id on the Hub, pinned to a commit, or a folder of this machine.
 
     `folder` is known to our side only: it is never written into a run's `spec.json`, where
-    every path is relative and the base model lies in `model/`.
+    every path is relative and the base model lies in `model/`. `run` is the run of ours that made it, empty for
+    a model from elsewhere; `folder` is then that run's, and a `revision` is given only where all of its weights are on
+    the Hub.
     """
 
     id: str
     revision: str = ""
     folder: str = ""
+    run: str = ""
 
 
 @dataclass(frozen=True)
@@ -195,6 +198,10 @@ class Run:
     """Whether an attempt ran out of memory, so that the next one takes half the batch."""
     held_at: float = 0.0
     """Since when a trained model waits for somebody, because its push was refused; 0 while it does not."""
+    away_since: float = 0.0
+    """Since when the Hub cannot be reached by its pushes; 0 where it can."""
+    due_at: float = 0.0
+    """When the model is pushed again by itself; 0 for at once."""
     of: str = ""
     """The run that this one goes on with or repeats."""
     resumes: bool = False

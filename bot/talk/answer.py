@@ -77,8 +77,8 @@ async def _command(context: Context, incoming: Incoming, text: str) -> None:
             await shown.show(context, incoming, request)
         case Queue():
             await shown.queue(context, incoming)
-        case Models():
-            await models.show(context, incoming)
+        case Models() as request:
+            await models.show(context, incoming, request)
         case Cancel() as request:
             await shown.cancel(context, incoming, request)
         case Resume() as request:

@@ -55,7 +55,9 @@ class Queue:
 
 @dataclass(frozen=True)
 class Models:
-    """Say which models were made."""
+    """Say which models were made, or with `are_bases` which ones can be begun with."""
+
+    are_bases: bool = False
 
 
 @dataclass(frozen=True)
@@ -176,7 +178,7 @@ def parse(text: str) -> Request:
         case "status" | "list":
             return Show(_run(rest[0]) if rest else "")
         case "models":
-            return Models()
+            return Models(are_bases=bool(rest) and rest[0].lower() in ("base", "bases"))
         case "cancel":
             return Cancel(_named_run(word, rest), wants_save="save" in rest[1:])
         case "resume":
@@ -252,13 +254,21 @@ def _named_run(word: str, rest: list[str]) -> str:
 
 def _plan(method: str, rest: str) -> Plan:
     given = _pairs(rest)
-    model, file = given.pop("model", ""), given.pop("file", "")
+    model, file = _basis(given), given.pop("file", "")
     columns = {name: given.pop(name) for name in COLUMNS if name in given}
     repo, push, where = given.pop("repo", ""), _push(given.pop("push", "on")), given.pop("on", "").lower()
     if push == "pr" and not repo:
         raise Refusal("Say which repo gets the pull request: repo=namespace/name.", "repo")
     parameters.parse(given, method)
     return Plan(method, model, file, columns, given, repo, push, where)
+
+
+def _basis(given: dict[str, str]) -> str:
+    """The base model, taken out of what was given: `model=org/name`, or `base=7` for what run 7 made."""
+    model, base = given.pop("model", ""), given.pop("base", "")
+    if model and base:
+        raise Refusal("`model` and `base` are the same: leave one out.", "base")
+    return f"run-{base.lstrip('#')}" if is_run_id(base.lstrip("#")) else base or model
 
 
 def _push(word: str) -> str:

@@ -11,7 +11,7 @@ import engine.store
 from bot import children, store
 from bot.chat import Incoming, Message
 from bot.store import Draft, ThreadFile
-from bot.talk import destination
+from bot.talk import bases, destination
 from bot.talk.commands import Plan
 from bot.talk.context import Context
 from bot.talk.datasets import uploads
@@ -24,7 +24,6 @@ from bot.wording import plan as words
 from bot.wording import team as team_words
 from engine.data.types import Preview
 from engine.jobs import JobSpec, Model, Source, Target
-from engine.plan import models
 from engine.refusal import Refusal
 
 log = structlog.get_logger()
@@ -50,11 +49,12 @@ async def _plan(context: Context, incoming: Incoming, request: Plan, old: Draft 
     file = await uploads.wanted(context, incoming, request.file)
     valid = await _valid_file(context, incoming, request)
     target = destination.target(context, request, file.name)
+    basis = await bases.of_plan(context, incoming, request)
     preview, doubt = await asyncio.gather(
-        preview_of(context, file.sha256, request, valid), destination.check(context, target)
+        preview_of(context, file.sha256, request, basis, valid), destination.check(context, target)
     )
     draft_id = store.draft_id(incoming.key)
-    spec = _spec(context, incoming, request, file, valid, preview, target)
+    spec = _spec(context, incoming, request, file, valid, preview, target, basis.folder)
     hours = preview.estimate.seconds / 3600
     doubt = " ".join(filter(None, (doubt, destination.price(context, request, preview.estimate.seconds))))
     place = old.message if old else f"draft/{draft_id}"
@@ -81,14 +81,19 @@ async def _valid_file(context: Context, incoming: Incoming, request: Plan) -> Th
     return await uploads.find(context, incoming.place, word) if "." in word and not word.endswith("%") else None
 
 
-async def preview_of(context: Context, sha256: str, request: Plan, valid: ThreadFile | None = None) -> Preview:
+async def preview_of(
+    context: Context, sha256: str, request: Plan, basis: bases.Basis, valid: ThreadFile | None = None
+) -> Preview:
     """Ask the engine what the run would be. Raises Refusal for whatever stands against it."""
     home = context.settings.uploads / sha256
     words_ = ["preview", str(home), "--method", request.method, *_words(request)]
-    words_ += ["--model", _model(context, request)]
+    words_ += ["--model", basis.word] if basis.word else []
+    words_ += ["--slot", slot] if (slot := bases.slot(context, request)) else []
     if valid:
         words_ += ["--valid", str(context.settings.uploads / valid.sha256)]
     environment = context.settings.hub_environment()
+    if (request.where or context.settings.executors[0]) == "local":
+        environment["TRAIN_PYTHON"] = context.settings.python
     answer = await children.ask(*words_, timeout_s=PREVIEW_S, environment=environment)
     return msgspec.convert(answer.values, Preview, strict=False)
 
@@ -110,18 +115,6 @@ def _besides(request: Plan) -> list[str]:
     return [f"{name}={value}" for name, value in named.items() if value]
 
 
-def _model(context: Context, request: Plan) -> str:
-    fallback = models.DEFAULT_MASKED if request.method == "mlm" else context.settings.default_model
-    model = request.model or fallback or models.DEFAULT_CAUSAL
-    if _is_folder(model) and not context.settings.people_are_local:
-        raise Refusal("A base model is named by its id on the Hub here, as in model=org/name.", "model")
-    return model
-
-
-def _is_folder(model: str) -> bool:
-    return model.startswith(("/", "./", "../", "~"))
-
-
 def _spec(
     context: Context,
     incoming: Incoming,
@@ -130,13 +123,14 @@ def _spec(
     valid: ThreadFile | None,
     preview: Preview,
     target: Target,
+    folder: str,
 ) -> JobSpec:
+    """`folder` is where the base model lies, if it lies here."""
     parameters = {name: setting.value for name, setting in preview.parameters.items()}
-    folder = _model(context, request) if _is_folder(_model(context, request)) else ""
     source = Source(file.name, file.sha256, preview.mapping, bool(parameters.get("unescape")), preview.as_conversation)
     return JobSpec(
         method=request.method,
-        model=Model(preview.model, preview.revision, folder),
+        model=Model(preview.model, preview.revision, folder, preview.base_run),
         train=source,
         valid=replace(source, name=valid.name, sha256=valid.sha256) if valid else None,
         parameters=parameters,
@@ -167,9 +161,7 @@ async def start(context: Context, incoming: Incoming, draft_id: str) -> None:
         await context.say(incoming.place, help_words.not_mine(f"{incoming.key}/answer"))
 
 
-def _start(
-    db: Connection, context: Context, incoming: Incoming, draft_id: str, is_free: bool, is_private: bool
-) -> str:
+def _start(db: Connection, context: Context, incoming: Incoming, draft_id: str, is_free: bool, is_private: bool) -> str:
     """The run's id; empty where the draft was taken. `is_free` people have no quotas.
 
     Raises NeedsApproval, and the draft stays.

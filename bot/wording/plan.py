@@ -24,7 +24,8 @@ def plan(key: str, draft: str, preview: Preview, file: str, target: Target, doub
     """What a run would be, and the button that queues it. `doubt` is what may keep it from `target`."""
     what = f"{preview.method} on {file} with {preview.model}."
     choice = template_words(preview.model, preview.templates) if preview.templates else ""
-    said = (where(target), doubt, choice, *preview.warnings, preview.model_note, *preview.estimate.notes)
+    about = (preview.model_reason, preview.model_note)
+    said = (where(target), doubt, choice, *preview.warnings, *about, *preview.estimate.notes)
     notes = (note for note in said if note)
     return Message(
         key,

@@ -1,8 +1,6 @@
 """What `python -m engine preview` takes and prints."""
 
 import os
-import shutil
-import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator, Mapping
@@ -12,6 +10,7 @@ from pathlib import Path
 
 import msgspec
 
+from engine.commands.basis import check_packages, check_room, look_and_why, slot_here, slot_named, with_time
 from engine.commands.check import ROLES, mapping_from, refuse
 from engine.commands.limits import limit
 from engine.data.columns import missing_for
@@ -19,16 +18,15 @@ from engine.data.leakage import ROWS_SHOWN, leak_words, leaks
 from engine.data.reading import lines_of
 from engine.data.shown import escaped, listed
 from engine.data.types import Preview, Report, Setting
-from engine.executor import Slot
 from engine.jobs import Source, Value
-from engine.plan.models import DEFAULT_CAUSAL, DEFAULT_MASKED, Look
 from engine.refusal import Refusal
 
 
 @dataclass(frozen=True)
 class Wish:
     """What the command line asks of `preview`. `path` and `valid` are files, or folders in which a check left `file`,
-    `rows.arrow` and `report.json`; `words` are parameters and columns, `epochs=3` and `prompt=question`."""
+    `rows.arrow` and `report.json`; `words` are parameters and columns, `epochs=3` and `prompt=question`. `slot` is
+    where it would train, as GPUs × GB; empty is this machine."""
 
     path: Path
     method: str
@@ -36,6 +34,7 @@ class Wish:
     words: tuple[str, ...]
     valid: Path | None
     as_json: bool
+    slot: str = ""
 
 
 def preview_and_print(wish: Wish) -> int:
@@ -68,14 +67,15 @@ def make_preview(wish: Wish) -> Preview:
     from engine.plan import parameters
     from engine.plan.defaults import settle
     from engine.plan.estimate import estimate, priced
-    from engine.plan.gates import check_disk, templates_for
+    from engine.plan.gates import templates_for
 
     refuse_unknown_method(wish.method)
     mapping = mapping_from(tuple(word for word in wish.words if word.partition("=")[0] in ROLES))
     given = parameters.parse([word for word in wish.words if word.partition("=")[0] not in ROLES], wish.method)
-    look = look_for(wish.model, wish.method)
-    slot = slot_here()
-    check_disk(look, given, disk_free())
+    slot = slot_named(wish.slot) if wish.slot else slot_here()
+    look, reason = look_and_why(wish.model, wish.method, slot)
+    check_room(look, given)
+    check_packages(given)
     with checked(wish.path, wish.method, mapping) as (report, arrow):
         source = Source(report.file, report.sha256, report.methods[wish.method].mapping)
         valid = _look_at_valid(wish, mapping, source, arrow)
@@ -97,36 +97,13 @@ def make_preview(wish: Wish) -> Preview:
         made,
         warnings=(valid.warning,) if valid and valid.warning else (),
         estimate=priced(made.estimate, gpus, price),
+        model_reason=with_time(reason, slot, made.estimate.seconds),
         templates=templates_for(wish.method, look, given) if is_open else (),
     )
 
 
-def disk_free() -> int:
-    """Bytes that are free where base models and runs are kept."""
-    from engine.hub.download.fetch import default_cache
-
-    folder = default_cache().absolute()
-    while not folder.exists():
-        folder = folder.parent
-    return shutil.disk_usage(folder).free
-
-
 def _files(path: Path) -> list[Path]:
     return [file for file in path.iterdir() if file.is_file()] if path.is_dir() else [path]
-
-
-def look_for(model: str, method: str) -> Look:
-    """The base model, the usual one where none is named; of the right kind for the method. Raises Refusal."""
-    from engine.hub import client
-    from engine.hub.download.fetch import default_cache
-    from engine.hub.download.look import look
-    from engine.plan.gates import fits
-
-    name = model or (DEFAULT_MASKED if method == "mlm" else DEFAULT_CAUSAL)
-    found = look(name, token=client.reader(), cache=default_cache())
-    if method:
-        fits(found, method)
-    return found
 
 
 @dataclass(frozen=True)
@@ -186,20 +163,6 @@ def refuse_unusable(report: Report, method: str, mapping: Mapping[str, str]) -> 
     raise Refusal(f"{report.file} cannot be used for {method} yet. {first}{more}", "file")
 
 
-def slot_here() -> Slot:
-    """What this machine would train on: its first GPU, or its processor and memory."""
-    memory_gb = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") / 1e9
-    program = shutil.which("nvidia-smi")
-    if program is None:
-        return Slot("cpu", 0, memory_gb)
-    words = [program, "--query-gpu=memory.total", "--format=csv,noheader,nounits"]
-    try:
-        out = subprocess.run(words, capture_output=True, text=True, timeout=10, check=True).stdout
-        return Slot("gpu", 1, float(out.splitlines()[0]) * 2**20 / 1e9)
-    except (OSError, subprocess.SubprocessError, ValueError, IndexError):
-        return Slot("cpu", 0, memory_gb)
-
-
 def _print(made: Preview) -> None:
     from rich.console import Console
     from rich.text import Text
@@ -220,7 +183,7 @@ def _print(made: Preview) -> None:
     console.print(Text(f"  {made.estimate.steps:,} steps, about {made.estimate.seconds:,.0f} s"))
     if made.templates:
         console.print(Text(f"  {template_words(made.model, made.templates)}", style="yellow"))
-    for note in (*made.warnings, made.model_note, *made.estimate.notes):
+    for note in (made.model_reason, *made.warnings, made.model_note, *made.estimate.notes):
         if note:
             console.print(Text(f"  {note}", style="yellow"))
 

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from engine.commands.preview import look_for, slot_here
+from engine.commands.basis import look_for, slot_here
 from engine.data.findings import MOST_ISSUES, severity
 from engine.data.preview.fate import Fate, fate_of, histogram
 from engine.data.preview.plan import Plan as DataPlan

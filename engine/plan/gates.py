@@ -65,17 +65,31 @@ def check_shards(look: Look) -> None:
         raise Refusal(f"{look.id} names weights that do not lie beside its config ({odd[:80]}): take another.", "model")
 
 
-def check_disk(look: Look, given: Mapping[str, Value], free: int) -> None:
-    """Refuse a run for which the disk has no room: base, two checkpoints with their optimizer, and the result."""
-    is_lora = given.get("lora", True) is not False
-    trained = 0.02 * look.parameters if is_lora else look.parameters
-    needed = 2 * look.parameters + 2 * 12 * trained + 4 * trained
+def check_disk(look: Look, given: Mapping[str, Value], free: float, runs_free: float | None = None) -> None:
+    """Refuse a run for which there is no room: the base in the cache, checkpoints and result in the run's folder.
+
+    `free` are the bytes of the cache's disk, `runs_free` those of the runs' where that is another one.
+    """
+    base = 2.0 * look.parameters
+    made = made_bytes(look.parameters, is_lora=given.get("lora", True) is not False, is_merged=bool(given.get("merge")))
+    if runs_free is not None and base <= free and made > runs_free:
+        raise Refusal(no_room(look.id, made, runs_free, "where runs are kept"), "model")
+    needed = base + (made if runs_free is None else 0)
     if needed > free:
-        raise Refusal(
-            f"A run on {look.id} needs about {needed / 1e9:.1f} GB of disk, and {free / 1e9:.1f} GB are free here: "
-            "remove old runs with `/finetune forget`, or take a smaller model.",
-            "model",
-        )
+        raise Refusal(no_room(look.id, needed, free, "here" if runs_free is None else "in the cache"), "model")
+
+
+def made_bytes(parameters: float, *, is_lora: bool, is_merged: bool = False) -> float:
+    """What a run writes into its folder: two checkpoints with their optimizer, the result, and merged weights."""
+    trained = 0.02 * parameters if is_lora else parameters
+    return 2 * 12 * trained + 4 * trained + (2 * parameters if is_merged and is_lora else 0)
+
+
+def no_room(model: str, needed: float, free: float, where: str) -> str:
+    return (
+        f"A run on {model} needs about {needed / 1e9:.1f} GB of disk, and {free / 1e9:.1f} GB are free {where}: "
+        "remove old runs with `/finetune forget`, or take a smaller model."
+    )
 
 
 def templates_for(method: str, look: Look, given: Mapping[str, Value]) -> tuple[str, ...]:

@@ -3,9 +3,8 @@
 Any other repo of the Hub may be named by its id; these are only the ones that need no looking around.
 """
 
-import json
 import re
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
 
@@ -70,11 +69,14 @@ class Look:
     is_gated: bool = False
     is_embedded: bool = False
     note: str = ""
+    made_by: str = ""
+    """The run of ours that made it; empty for a model from elsewhere."""
 
 
 @dataclass(frozen=True)
 class Offer:
-    """A base model by name. `parameters` is rounded as its makers say it; `whom` is one sentence."""
+    """A base model by name. `parameters` is rounded as its makers say it; `whom` is one sentence; `hidden`, `layers`
+    and `vocab` are its config's."""
 
     id: str
     kind: str
@@ -82,6 +84,9 @@ class Offer:
     licence: str
     is_gated: bool
     whom: str
+    hidden: int
+    layers: int
+    vocab: int
 
     @property
     def is_embedded(self) -> bool:
@@ -89,94 +94,44 @@ class Offer:
 
 
 MODELS = (
-    Offer(
-        EMBEDDED_CAUSAL,
-        "causal",
-        135_000_000,
-        "apache-2.0",
-        False,
-        "Comes with threadtune; for a first try, even offline.",
-    ),
-    Offer(
-        "HuggingFaceTB/SmolLM2-135M-Instruct",
-        "causal",
-        135_000_000,
-        "apache-2.0",
-        False,
-        "The smallest that talks; trains on a CPU.",
-    ),
-    Offer(
-        "HuggingFaceTB/SmolLM2-360M-Instruct",
-        "causal",
-        362_000_000,
-        "apache-2.0",
-        False,
-        "Small English answers on a small GPU.",
-    ),
-    Offer("Qwen/Qwen3-0.6B", "causal", 596_000_000, "apache-2.0", False, "Many languages; trains on any GPU of 8 GB."),
-    Offer(
-        "meta-llama/Llama-3.2-1B-Instruct",
-        "causal",
-        1_236_000_000,
-        "llama3.2",
-        True,
-        "For those who have agreed to Llama's terms; fits 8 GB.",
-    ),
-    Offer(
-        "google/gemma-3-1b-it",
-        "causal",
-        1_000_000_000,
-        "gemma",
-        True,
-        "Good manners at 1B; Google's terms have to be accepted first.",
-    ),
-    Offer("Qwen/Qwen3-1.7B", "causal", 1_720_000_000, "apache-2.0", False, "The usual choice for one 12 GB card."),
-    Offer(
-        "HuggingFaceTB/SmolLM3-3B",
-        "causal",
-        3_080_000_000,
-        "apache-2.0",
-        False,
-        "Fully open, data included; for a 16 GB card.",
-    ),
-    Offer(
-        "Qwen/Qwen3-4B-Instruct-2507",
-        "causal",
-        4_020_000_000,
-        "apache-2.0",
-        False,
-        "Strong answers with LoRA on a 24 GB card.",
-    ),
-    Offer(
-        "mistralai/Mistral-7B-Instruct-v0.3",
-        "causal",
-        7_250_000_000,
-        "apache-2.0",
-        False,
-        "A well known 7B for a 24 GB card.",
-    ),
-    Offer(
-        "meta-llama/Llama-3.1-8B-Instruct",
-        "causal",
-        8_030_000_000,
-        "llama3.1",
-        True,
-        "For those who have agreed to Llama's terms and own 40 GB.",
-    ),
-    Offer(EMBEDDED_MASKED, "masked", 23_000_000, "apache-2.0", False, "Comes with threadtune; for mlm, even offline."),
-    Offer(
-        "answerdotai/ModernBERT-base",
-        "masked",
-        149_000_000,
-        "apache-2.0",
-        False,
-        "For mlm on English or code, with long texts.",
-    ),
-    Offer(
-        "google-bert/bert-base-uncased", "masked", 110_000_000, "apache-2.0", False, "The classic for mlm on English."
-    ),
-    Offer("FacebookAI/xlm-roberta-base", "masked", 278_000_000, "mit", False, "For mlm in a hundred languages."),
-)
+    Offer(EMBEDDED_CAUSAL, "causal", 135_000_000, "apache-2.0", False,
+          "Comes with threadtune; for a first try, even offline.", 576, 30, 49_152),
+    Offer("HuggingFaceTB/SmolLM2-135M-Instruct", "causal", 135_000_000, "apache-2.0", False,
+          "The smallest that talks; trains on a CPU.", 576, 30, 49_152),
+    Offer("HuggingFaceTB/SmolLM2-360M-Instruct", "causal", 362_000_000, "apache-2.0", False,
+          "Small English answers on a small GPU.", 960, 32, 49_152),
+    Offer("Qwen/Qwen3-0.6B", "causal", 596_000_000, "apache-2.0", False,
+          "Many languages; trains on any GPU of 8 GB.", 1024, 28, 151_936),
+    Offer("meta-llama/Llama-3.2-1B-Instruct", "causal", 1_236_000_000, "llama3.2", True,
+          "For those who have agreed to Llama's terms.", 2048, 16, 128_256),
+    Offer("google/gemma-3-1b-it", "causal", 1_000_000_000, "gemma", True,
+          "Good manners at 1B; Google's terms have to be accepted first.", 1152, 26, 262_144),
+    Offer("Qwen/Qwen3-1.7B", "causal", 1_720_000_000, "apache-2.0", False,
+          "The usual choice for one 12 GB card.", 2048, 28, 151_936),
+    Offer("HuggingFaceTB/SmolLM3-3B", "causal", 3_080_000_000, "apache-2.0", False,
+          "Fully open, data included; for a 16 GB card.", 2048, 36, 128_256),
+    Offer("Qwen/Qwen3-4B-Instruct-2507", "causal", 4_020_000_000, "apache-2.0", False,
+          "Strong answers with LoRA on a 24 GB card.", 2560, 36, 151_936),
+    Offer("mistralai/Mistral-7B-Instruct-v0.3", "causal", 7_250_000_000, "apache-2.0", False,
+          "A well known 7B for a card of 32 GB or more.", 4096, 32, 32_768),
+    Offer("meta-llama/Llama-3.1-8B-Instruct", "causal", 8_030_000_000, "llama3.1", True,
+          "For those who have agreed to Llama's terms and own 40 GB.", 4096, 32, 128_256),
+    Offer("Qwen/Qwen3-8B", "causal", 8_190_000_000, "apache-2.0", False,
+          "The largest open one here: for a card of 40 GB or more.", 4096, 36, 151_936),
+    Offer(EMBEDDED_MASKED, "masked", 23_000_000, "apache-2.0", False,
+          "Comes with threadtune; for mlm, even offline.", 384, 6, 30_522),
+    Offer("answerdotai/ModernBERT-base", "masked", 149_000_000, "apache-2.0", False,
+          "For mlm on English or code, with long texts.", 768, 22, 50_368),
+    Offer("google-bert/bert-base-uncased", "masked", 110_000_000, "apache-2.0", False,
+          "The classic for mlm on English.", 768, 12, 30_522),
+    Offer("FacebookAI/xlm-roberta-base", "masked", 278_000_000, "mit", False,
+          "For mlm in a hundred languages.", 768, 12, 250_002),
+)  # fmt: skip
+
+
+def is_folder(model: str) -> bool:
+    """Whether it names a folder of this machine, not a repo."""
+    return model.startswith(("/", "./", "../", "~"))
 
 
 def find(word: str) -> Offer | None:
@@ -190,17 +145,3 @@ def nearest(word: str) -> str:
     ids = {name: offer.id for offer in MODELS for name in (offer.id.lower(), offer.id.lower().split("/")[1])}
     close = get_close_matches(word.strip().lower(), ids, n=1, cutoff=0.6)
     return ids[close[0]] if close else ""
-
-
-def table(as_json: bool) -> str:
-    """The models on offer: as JSON `{"models": [...]}`, or as lines for people."""
-    if as_json:
-        told = [{**asdict(offer), "is_embedded": offer.is_embedded} for offer in MODELS]
-        return json.dumps({"models": told}, ensure_ascii=False)
-    return "\n".join(line(offer) for offer in MODELS)
-
-
-def line(offer: Offer) -> str:
-    gate = ", gated" if offer.is_gated else ""
-    size = f"{offer.parameters / 1e9:.1f}B" if offer.parameters >= 1e9 else f"{offer.parameters / 1e6:.0f}M"
-    return f"{offer.id:42} {offer.kind:7} {size:>5}  {offer.licence + gate:18} {offer.whom}"

@@ -18,7 +18,7 @@ def of_dataset(path: Path, method: str, model: str, words: tuple[str, ...]) -> E
 
 def of_run(run: RunFolder) -> Estimate:
     """By the rows that lie in the folder, with the parameters of its spec, on this machine."""
-    from engine.commands.preview import slot_here
+    from engine.commands.basis import slot_here
     from engine.data.preview.fate import encode
     from engine.data.preview.tokens import FileTokenizer
     from engine.hub.download.look import look_at_folder

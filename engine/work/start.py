@@ -17,6 +17,7 @@ from engine.events import Event, read_events
 from engine.folder import RunFolder
 from engine.jobs import JobSpec, Model, Source
 from engine.plan.defaults import lines
+from engine.plan.models import is_folder
 from engine.plan.parameters import parse, word
 from engine.refusal import Refusal
 from engine.work.config import SUFFIXES, Order, read_config
@@ -99,11 +100,10 @@ def refusal_from(answer: bytes) -> Refusal:
 def spec_from(order: Order, planned: Preview) -> JobSpec:
     parameters = {name: setting.value for name, setting in planned.parameters.items()}
     source = Source(order.data.name, "", planned.mapping, bool(parameters.get("unescape")), planned.as_conversation)
-    is_folder = order.model.startswith(("/", "./", "../", "~"))
-    folder = str(Path(order.model).expanduser().resolve()) if is_folder else ""
+    folder = str(Path(order.model).expanduser().resolve()) if is_folder(order.model) else ""
     return JobSpec(
         order.method,
-        Model(planned.model, planned.revision, folder),
+        Model(planned.model, planned.revision, folder, planned.base_run),
         source,
         source if order.valid else None,
         parameters,

@@ -22,6 +22,7 @@ from engine.work.plot import draw
 from engine.work.speed.choices import keep_compiled
 from engine.work.training.checkpoints import step_of
 from engine.work.training.resume import checkpoint_to_resume, history, smaller
+from engine.work.training.room import check_room
 from engine.work.training.rows import rehearse
 from engine.work.training.task import Failure, Task, Work, explain, is_out_of_memory
 
@@ -73,6 +74,7 @@ def carry_out(task: Task) -> bool:
     """Load, measure and ask the base, train, measure, save, load what was saved and ask it: in this order."""
     quieten()
     task.report("phase", phase="loading")
+    check_room(task)
     task = smaller(task)
     checkpoint = checkpoint_to_resume(task)
     work: Work = import_module(f"engine.methods.{task.spec.method}").prepare(task)

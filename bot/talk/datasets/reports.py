@@ -9,7 +9,7 @@ from sqlalchemy import Connection
 import engine.store
 from bot import store
 from bot.chat import File, Incoming, Message, Place, Upload
-from bot.talk import finetune
+from bot.talk import bases, finetune
 from bot.talk.commands import Plan, parse
 from bot.talk.context import Context
 from bot.talk.datasets import uploads
@@ -179,8 +179,9 @@ async def _first_preview(context: Context, found: Report) -> Preview | None:
     usable = words.best_first(found)
     if not usable:
         return None
+    request = Plan(usable[0])
     try:
-        return await finetune.preview_of(context, found.sha256, Plan(usable[0]))
+        return await finetune.preview_of(context, found.sha256, request, bases.usual(context, request))
     except Refusal:
         return None
 

@@ -44,16 +44,16 @@ async def queue(context: Context, incoming: Incoming) -> None:
 def _queue(db: Connection, context: Context, incoming: Incoming) -> tuple[list[Run], set[str]]:
     opened = engine.store.in_turn(db)
     watches = ((run.id, store.watch_of(db, run.id)) for run in opened)
-    return opened, {run for run, watch in watches if watch and _may_see(context, incoming, watch)}
+    return opened, {run for run, watch in watches if watch and may_see(context, incoming, watch)}
 
 
 def _listed(db: Connection, context: Context, incoming: Incoming) -> list[Run]:
     """The latest runs that may be spoken of here."""
     runs = ((run, store.watch_of(db, run.id)) for run in engine.store.recent_runs(db, LOOKED_AT))
-    return [run for run, watch in runs if watch and _may_see(context, incoming, watch)][:LISTED]
+    return [run for run, watch in runs if watch and may_see(context, incoming, watch)][:LISTED]
 
 
-def _may_see(context: Context, incoming: Incoming, watch: Watch) -> bool:
+def may_see(context: Context, incoming: Incoming, watch: Watch) -> bool:
     """A run is known in its thread, to whoever asked for it, and in the team's channel unless its place is private."""
     is_team = incoming.place.id == context.settings.team_channel and not watch.is_private
     return is_team or watch.place == incoming.place or watch.person.id == incoming.person.id
@@ -107,7 +107,7 @@ async def find(context: Context, incoming: Incoming, run_id: str) -> Run | None:
     """A run that may be spoken of here; others are answered as if they were not there."""
     run = await context.database.read(engine.store.run, run_id)
     watch = await context.database.read(store.watch_of, run_id)
-    if run is None or watch is None or not _may_see(context, incoming, watch):
+    if run is None or watch is None or not may_see(context, incoming, watch):
         await context.say(incoming.place, words.unknown(f"{incoming.key}/answer", run_id))
         return None
     return run

@@ -5,13 +5,10 @@ import os
 import shutil
 import subprocess
 import sys
-import threading
 import time
 import traceback
-from collections.abc import Callable
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 from huggingface_hub import HfApi, ModelInfo, scan_cache_dir
 
@@ -19,6 +16,7 @@ from engine.data.trainer_rows import write_trainer_rows
 from engine.events import EventLog
 from engine.folder import RunFolder
 from engine.hub import client
+from engine.hub.download import team
 from engine.hub.download.base import (
     check_harmless,
     check_index,
@@ -31,6 +29,7 @@ from engine.hub.download.look import sources
 from engine.hub.download.prepare import embedded_folder, is_prepared
 from engine.hub.upload.claim import reserve
 from engine.jobs import Model
+from engine.plan.bases.allowed import check_allowed, patterns
 from engine.refusal import Refusal
 
 PATIENCE_S = 900.0
@@ -61,6 +60,8 @@ def fetch(path: Path, cache: Path | None = None, patience_s: float = PATIENCE_S)
     try:
         spec = folder.read_spec()
         log.write("started")
+        if not (spec.model.run or (folder.model / "config.json").exists()):
+            check_allowed(spec.model.id, patterns(os.environ.get("ALLOWED_MODELS", "")))
         tell(log, 0, 0)
         reserve(folder, log, min(patience_s, RESERVE_S))
         licence = bring_model(folder, spec.model, cache or default_cache(), log, patience_s)
@@ -70,7 +71,7 @@ def fetch(path: Path, cache: Path | None = None, patience_s: float = PATIENCE_S)
         write_trainer_rows(folder, spec, has_template(folder.model, tokenizer))
         log.write("finished", revision=spec.model.revision, licence=licence)
     except Refusal as refusal:
-        code = refusal.field if refusal.field == "model" else "hub" if refusal.field in HUB_FIELDS else "data"
+        code = refusal.field if refusal.field in ("model", "disk") else "hub" if refusal.field in HUB_FIELDS else "data"
         log.write("failed", reason=refusal.text, code=code)
         return False
     except Exception as error:
@@ -88,15 +89,27 @@ def bring_model(folder: RunFolder, model: Model, cache: Path, log: EventLog, pat
     """Put `<run>/model` in place unless it is there, check it, and return its licence, empty where it is not known."""
     licence: dict[str, str] = {}
     if not (folder.model / "config.json").exists():
-        if model.id.startswith("embedded/"):
-            source = embedded(model.id, cache)
+        if model.run:
+            licence = from_run(folder, model, log)
+        elif model.id.startswith("embedded/"):
+            link(embedded(model.id, cache).resolve(), folder.model)
         else:
             source, licence = from_hub(model, cache, log, patience_s)
-        link(source.resolve(), folder.model)
+            link(source.resolve(), folder.model)
     check_safetensors(model.id, (path.name for path in folder.model.iterdir()))
     check_index(folder.model)
     check_harmless(model.id, read_json(folder.model / "config.json"))
     return licence
+
+
+def from_run(folder: RunFolder, model: Model, log: EventLog) -> dict[str, str]:
+    """What a run of ours made. Raises Refusal where it is no longer here."""
+    if not (folder.model / "spec.json").exists():
+        raise Refusal(
+            f"What run {model.run} had made is no longer here: train it again, or take another base.", "model"
+        )
+    log.write("phase", phase="merging")
+    return team.bring(folder)
 
 
 def make_room(cache: Path, limit_gb: float, kept: str) -> list[str]:
@@ -171,10 +184,23 @@ def download(
     total = sum(sizes[name] for name in wanted)
     place = repo_folder(model, cache) / "blobs"
     ahead = stored(place)
+    check_space(model.id, total - min(total, ahead), cache)
     work = partial(client.retried, lambda: take(api, model, wanted, cache), deadline)
-    with_progress(work, lambda: tell(log, min(total, stored(place) - ahead), total))
+    client.with_ticks(work, lambda: tell(log, min(total, stored(place) - ahead), total), TICK_S)
     tell(log, total, total)
     return take(api, model, wanted, cache), licence_of(info)
+
+
+def check_space(model: str, missing: int, cache: Path) -> None:
+    """Refuse a download of which the end would not fit any more."""
+    cache.mkdir(parents=True, exist_ok=True)
+    free = shutil.disk_usage(cache).free
+    if missing > free:
+        raise Refusal(
+            f"{model} is {missing / 1e9:.1f} GB to download, and {free / 1e9:.1f} GB are free in the cache: free some "
+            "space, then start the run again.",
+            "disk",
+        )
 
 
 def licence_of(info: ModelInfo) -> dict[str, str]:
@@ -218,23 +244,3 @@ def stored(blobs: Path) -> int:
         except FileNotFoundError:  # a finished file was renamed meanwhile
             continue
     return sum(sizes)
-
-
-def with_progress(work: Callable[[], Any], tick: Callable[[], None]) -> None:
-    """Do `work` in a thread and call `tick` each second until it is done; its error is raised here."""
-    failures: list[BaseException] = []
-
-    def guarded() -> None:
-        try:
-            work()
-        except BaseException as error:
-            failures.append(error)
-
-    thread = threading.Thread(target=guarded, daemon=True)
-    thread.start()
-    while thread.is_alive():
-        thread.join(TICK_S)
-        if thread.is_alive():
-            tick()
-    if failures:
-        raise failures[0]

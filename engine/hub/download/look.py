@@ -9,9 +9,10 @@ from huggingface_hub import HfApi, ModelInfo
 from huggingface_hub.errors import RepositoryNotFoundError
 
 from engine.hub import client
+from engine.hub.download import team
 from engine.hub.download.base import check_index, check_safetensors, count_parameters, describe, small_files
 from engine.hub.download.prepare import PACKAGES, embedded_folder, is_prepared
-from engine.plan.models import NOTES, Look, find, licence_note, nearest
+from engine.plan.models import NOTES, Look, find, is_folder, licence_note, nearest
 from engine.refusal import Refusal
 
 NAME = re.compile(r"[\w.-]+(/[\w.-]+)?")
@@ -26,7 +27,7 @@ def look(model: str, *, token: str | None, cache: Path) -> Look:
     `cache` is the folder that HF_HOME names; embedded models lie in it too. Raises Refusal, in words, for all
     that can be wrong with the name, the access or the files.
     """
-    if model.startswith(("/", "./", "../", "~")):
+    if is_folder(model):
         return look_at_folder(Path(model).expanduser())
     name, _, revision = model.partition("@")
     offer = find(name)
@@ -46,9 +47,11 @@ def check_name(name: str) -> None:
 
 
 def look_at_folder(folder: Path) -> Look:
-    """A folder of this machine; its name stands for its id, so that no path is told."""
+    """A folder of this machine, also that of a run; its name stands for its id, so that no path is told."""
     if not folder.is_dir():
         raise Refusal(f"There is no folder {folder}.", "model")
+    if (folder / "spec.json").exists():
+        return team.look_at_run(folder)
     check_safetensors(folder.name, (path.name for path in folder.iterdir()))
     check_index(folder)
     return describe(folder.resolve().name, "", folder.resolve(), count_parameters(folder))

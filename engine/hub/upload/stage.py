@@ -80,6 +80,8 @@ def stage(folder: RunFolder, trained: Attempt, spec: JobSpec, target: Path, repo
 def base_model(spec: JobSpec, is_loopback: bool) -> tuple[str, str]:
     """The repo id and commit that a card may name: an embedded model's origin on the real Hub, nothing for a folder."""
     model = spec.model
+    if model.run:
+        return (model.id if "/" in model.id else ""), model.revision
     if model.id in ORIGINS and not is_loopback:
         return ORIGINS[model.id][0], ""
     if model.id in ORIGINS or (model.revision and "/" in model.id):
@@ -91,6 +93,8 @@ def base_is_loadable(spec: JobSpec, is_loopback: bool) -> bool:
     """Whether those who get a lora can get the very weights it was trained on."""
     if spec.model.id in ORIGINS:
         return is_loopback
+    if spec.model.run:
+        return bool(spec.model.revision)  # what was merged here lies on no Hub
     return bool(base_model(spec, is_loopback)[0])
 
 

@@ -1,0 +1,1 @@
+"""Which base models may be taken here, and which one is where nobody names any."""

@@ -1,0 +1,1 @@
+"""Which base models may be taken, and which one is where nobody names any."""
