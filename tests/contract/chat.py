@@ -138,7 +138,7 @@ class ChatContract(abc.ABC):
             assert (incoming.key, incoming.what, incoming.person) == (key, what, platform.ann)
 
     async def test_a_form_comes_back_as_the_press_of_its_button(self, platform: Platform) -> None:
-        """Slack's and Discord's forms are played in their own tests, through a modal."""
+        """Through a modal, where the platform has those."""
         button = Button("Fill in", "fill:1", form=(Field("gap0", "Line 2"), Field("gap1", "Line 5", is_long=True)))
         chat = platform.adapter()
         await chat.post(platform.place, Message("k", "mend it", buttons=(button,)))

@@ -5,7 +5,6 @@ files that end, rate limits; and faults that a test plants.
 """
 
 import asyncio
-import collections
 import datetime
 import io
 import json
@@ -25,6 +24,8 @@ from simcord.backend import serializers
 from simcord.backend.errors import BackendError
 from simcord.gateway import FakeGateway
 from simcord.http import router
+
+from tests.twins.discord_rates import Rates, Refused
 
 TOKEN = "twin.bot.token"
 MAX_UPLOAD = 10 * 2**20
@@ -79,8 +80,8 @@ class Wire:
         self.seen: list[str] = []
         self.bodies: list[tuple[str, Any]] = []
         self.nonces: dict[tuple[str, str], Any] = {}
-        self.hits: dict[str, collections.deque[float]] = collections.defaultdict(collections.deque)
-        self.limit: tuple[int, float] | None = None
+        self.rates = Rates()
+        self.latency_s = 0.0
         self.identifies = 0
         self.closed_doors = 0
         self.patience_s = 0.0
@@ -133,18 +134,20 @@ class Wire:
             fault.times -= 1
             if not fault.after:
                 return answer(dict(fault.body), fault.status, fault.headers)
-        if limited := self._limited(request.method, path):
-            return limited
+        rated = self.rates.take(request.method, path)
+        if isinstance(rated, Refused):
+            return self._limited(rated)
+        await asyncio.sleep(self.latency_s)
         body, files = await _read(request)
         self.bodies.append((name, body))
         try:
             out = self._carried_out(request, path, body, files)
         except BackendError as error:
-            return answer(error.to_json(), error.status)
+            return answer(error.to_json(), error.status, rated)
         if fault:
             assert request.transport
             request.transport.abort()
-        return web.Response(status=204) if out is None else answer(out)
+        return web.Response(status=204, headers=rated) if out is None else answer(out, headers=rated)
 
     def _carried_out(self, request: web.Request, path: str, body: Any, files: list[Any]) -> Any:
         said = self._said_before(request.method, path, body)
@@ -181,21 +184,10 @@ class Wire:
         if any(file.size > MAX_UPLOAD for file in files) or len(files) > 10:
             raise BackendError(413, 40005, "Request entity too large")
 
-    def _limited(self, method: str, path: str) -> web.Response | None:
-        """A 429 where a channel gets more than `limit` (count, seconds) of messages or edits."""
-        found = MESSAGE.fullmatch(path)
-        if not (self.limit and found and method in ("POST", "PATCH") and not found[3]):
-            return None
-        count, seconds = self.limit
-        hits, now = self.hits[f"{method} {found[1]}"], time.monotonic()
-        while hits and now - hits[0] > seconds:
-            hits.popleft()
-        if len(hits) < count:
-            hits.append(now)
-            return None
-        wait = round(seconds - (now - hits[0]), 3)
-        headers = {"Via": "1.1 twin", "Retry-After": str(int(wait) + 1), "X-RateLimit-Scope": "user"}
-        return answer({"message": "You are being rate limited.", "retry_after": wait, "global": False}, 429, headers)
+    def _limited(self, refused: Refused) -> web.Response:
+        headers = {"Via": "1.1 twin", "Retry-After": str(int(refused.wait_s) + 1), "X-RateLimit-Scope": "user"}
+        said = {"message": "You are being rate limited.", "retry_after": round(refused.wait_s, 3)}
+        return answer({**said, "global": refused.bucket == "global"}, 429, headers)
 
     async def _cdn(self, request: web.Request) -> web.Response:
         self.seen.append(f"GET {request.path}")

@@ -28,12 +28,18 @@ class House:
 
     async def sees(self, text: str, *, button: str = "", timeout_s: float = 60) -> Shown:
         """The first message of the bot that says this, and that has this button."""
+        return (await self.see_all(1, text, button=button, timeout_s=timeout_s))[0]
+
+    async def see_all(self, count: int, text: str, *, button: str = "", timeout_s: float = RUN_S) -> list[Shown]:
+        """The messages of the bot that say this and have this button, once there are so many."""
         async with asyncio.timeout(timeout_s):
-            while True:
-                for message in self.world.from_bot():
-                    if text in plain(message) and (not button or button in buttons(message)):
-                        return message
+            while len(found := self._that_say(text, button)) < count:  # noqa: ASYNC110  a platform tells nobody
                 await asyncio.sleep(0.05)
+        return found
+
+    def _that_say(self, text: str, button: str) -> list[Shown]:
+        said = self.world.from_bot()
+        return [each for each in said if text in plain(each) and (not button or button in buttons(each))]
 
     async def asks(self, words: str, **options: Any) -> Any:
         await self.world.is_online()

@@ -2,7 +2,7 @@
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Coroutine
+from collections.abc import AsyncIterator, Coroutine, Mapping
 from typing import Any
 
 import discord
@@ -10,9 +10,9 @@ import pytest
 
 from bot.chat import Button, Chat, Command, Message, Person, Place, Press, Upload
 from tests.adapters.discord.conftest import Make
-from tests.contract.chat import ChatContract, Platform
+from tests.contract.chat import ChatContract, Platform, eventually
 from tests.twins.discord import Fault
-from tests.twins.discord_world import World, plain
+from tests.twins.discord_world import World, buttons, plain
 
 
 class DiscordPlatform(Platform):
@@ -68,6 +68,20 @@ class DiscordPlatform(Platform):
 
     def _soon(self, work: Coroutine[Any, Any, None]) -> None:
         self.tasks.add(asyncio.ensure_future(work))
+
+    async def fills_in(self, button: Button, values: Mapping[str, str]) -> bool:
+        """The press that opens the form, and the form that comes back."""
+        label = button.label
+
+        async def fill() -> None:
+            await self.world.is_online()
+            asked = next(message for message in self.world.from_bot() if label in buttons(message))
+            shown = await self.world.presses(asked, label)
+            await eventually(lambda: shown.modal is not None)
+            await self.world.ann.submit_modal(shown, dict(values))
+
+        self._soon(fill())
+        return True
 
     async def ends(self) -> None:
         for task in self.tasks:

@@ -10,6 +10,7 @@ from bot.chat import Button, Denied, Gone, Incoming, Message, Place, Press, TryL
 from tests.adapters.discord.conftest import Make, deny, ignore
 from tests.contract.chat import eventually, listening
 from tests.twins.discord import Fault
+from tests.twins.discord_rates import Rates
 from tests.twins.discord_world import World, buttons, plain, walk
 
 
@@ -116,12 +117,16 @@ async def test_one_old_message_is_edited_twice_a_minute_at_most(
         await chat.edit(posted, Message("k", "third"))
 
 
-async def test_a_rate_limit_is_waited_for(world: World, make: Make) -> None:
+@pytest.mark.parametrize("has_headers", [True, False])
+async def test_a_rate_limit_is_kept_where_it_is_told_and_waited_for_where_it_is_met(
+    world: World, make: Make, has_headers: bool
+) -> None:
     chat = make()
-    world.wire.limit = (2, 0.3)
+    world.wire.rates = rates = Rates(messages=(2, 0.3), has_headers=has_headers)
     for number in range(5):
         await chat.post(Place(str(world.general.id)), Message(str(number), str(number)))
     assert [plain(message) for message in world.from_bot()] == list("01234")
+    assert bool(rates.refused) is not has_headers
 
 
 async def test_only_those_whom_a_message_mentions_are_pinged(world: World, make: Make) -> None:
