@@ -1,8 +1,15 @@
 """`make security` does what it says, and without a feed it says that nothing was audited, and does not pass."""
 
+import http.server
+import json
 import re
+import threading
 import tomllib
+from collections.abc import Iterator
 from pathlib import Path
+from typing import ClassVar
+
+import pytest
 
 from tests.security import audit
 
@@ -22,6 +29,88 @@ def test_a_known_hole_fails_and_is_told() -> None:
     code, said = audit.verdict(1, "jinja2 3.1.2 CVE-2025-27516 3.1.6")
     assert code == 1 and "CVE-2025-27516" in said
     assert audit.verdict(0, "No known vulnerabilities found")[0] == 0
+
+
+HOLE = {
+    "id": "PYSEC-2025-9",
+    "modified": "2025-03-06T00:00:00Z",
+    "aliases": ["CVE-2025-27516"],
+    "details": "The sandbox can be left.",
+    "affected": [
+        {
+            "package": {"name": "jinja2", "ecosystem": "PyPI"},
+            "ranges": [{"type": "ECOSYSTEM", "events": [{"introduced": "0"}, {"fixed": "99.0"}]}],
+        }
+    ],
+}
+
+
+class Feed(http.server.BaseHTTPRequestHandler):
+    """An advisory feed on loopback that speaks OSV's protocol; it has `holes` by package, or answers only `status`."""
+
+    holes: ClassVar[dict[str, object]] = {}
+    status: ClassVar[int] = 200
+
+    def do_POST(self) -> None:
+        asked = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        hole = self.holes.get(asked["package"]["name"])
+        body = json.dumps({"vulns": [hole]} if hole else {}).encode()
+        self.send_response(self.status)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, format: str, *args: object) -> None:
+        pass
+
+
+@pytest.fixture
+def feed() -> Iterator[tuple[type[Feed], str]]:
+    class Answers(Feed):
+        pass
+
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Answers) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        yield Answers, f"http://127.0.0.1:{server.server_address[1]}/v1/query"
+        server.shutdown()
+        thread.join()
+
+
+@pytest.fixture
+def lock(tmp_path: Path) -> Path:
+    """Two packages of the lock, as they stand there."""
+    blocks = re.split(r"(?m)^(?=[\w])", (ROOT / "requirements.lock").read_text())
+    chosen = tmp_path / "requirements.lock"
+    chosen.write_text("".join(block for block in blocks if block.startswith(("jinja2==", "idna=="))))
+    assert len(audit.locked(chosen.read_text())) == 2
+    return chosen
+
+
+def test_with_a_feed_what_has_no_hole_passes_and_what_has_one_fails_by_name(
+    feed: tuple[type[Feed], str], lock: Path
+) -> None:
+    answers, address = feed
+    assert audit.audited(lock, address) == (0, "pip-audit: no known holes")
+    answers.holes = {"jinja2": HOLE}
+    code, said = audit.audited(lock, address)
+    assert code == 1 and "jinja2" in said and "PYSEC-2025-9" in said and "idna" not in said
+
+
+@pytest.mark.parametrize("trouble", ["away", "out of order"])
+def test_a_feed_that_is_away_or_out_of_order_is_not_an_audit(
+    feed: tuple[type[Feed], str], lock: Path, trouble: str
+) -> None:
+    answers, address = feed
+    answers.status = 503
+    code, said = audit.audited(lock, address if trouble == "out of order" else "http://127.0.0.1:9/v1/query")
+    assert (code, said.split(":")[0]) == (audit.NOT_AUDITED, "NOT AUDITED")
+
+
+def test_what_was_not_audited_does_not_pass_and_hides_nothing_that_failed() -> None:
+    assert audit.overall([0, 0, 0, 0]) == 0
+    assert audit.overall([0, 0, 0, audit.NOT_AUDITED]) == audit.NOT_AUDITED
+    assert audit.overall([0, 1, 0, audit.NOT_AUDITED]) == audit.overall([2, 0, 0, 0]) == 1
 
 
 def test_no_file_of_the_project_holds_a_secret() -> None:
