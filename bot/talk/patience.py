@@ -5,7 +5,10 @@ import contextlib
 from collections.abc import AsyncIterator
 from dataclasses import replace
 
-from bot.chat import Incoming, Message
+from sqlalchemy import Connection
+
+from bot import store
+from bot.chat import Incoming, Message, Place
 from bot.talk.context import Context
 from engine.refusal import Refusal
 
@@ -25,7 +28,7 @@ async def patience(context: Context, incoming: Incoming, message: Message, inste
         nonlocal was_said
         await asyncio.sleep(QUICK_S)
         was_said = True
-        await context.say(incoming.place, message)
+        await context.database.write(say_first, incoming.place, message)
 
     waiting = asyncio.create_task(later())
     try:
@@ -37,3 +40,9 @@ async def patience(context: Context, incoming: Incoming, message: Message, inste
     finally:
         waiting.cancel()
         await asyncio.gather(waiting, return_exceptions=True)
+
+
+def say_first(db: Connection, place: Place, message: Message) -> None:
+    """What was said under the key stays: it may have been on its way already when the wait grew long."""
+    if store.said(db, message.key) is None:
+        store.say(db, place, message)
