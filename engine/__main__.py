@@ -99,7 +99,7 @@ def plot(folder: Path, target: Path, title: str = "") -> None:
 @app.command()
 def check(
     file: Path,
-    columns: Annotated[list[str] | None, typer.Argument(help="role=column, e.g. prompt=question text=answer")] = None,
+    columns: Annotated[list[str] | None, typer.Argument(help="text=answer; with --model max_length=512 too")] = None,
     method: Annotated[str | None, typer.Option(callback=_method)] = None,
     model: str | None = None,
     name: str | None = None,
@@ -108,6 +108,7 @@ def check(
     rows: Path | None = None,
     fill: Annotated[Path | None, typer.Option(help="With --fix: JSON, a list of {row, column, value}.")] = None,
     arrow: Path | None = None,
+    changes: Annotated[Path | None, typer.Option(help="With --fix: a file for a line about each change.")] = None,
     as_json: Annotated[bool, typer.Option("--json")] = False,
 ) -> None:
     """Check a dataset: every fault with its line. 0 usable, 1 has errors, 2 cannot be read or wrong usage."""
@@ -116,7 +117,7 @@ def check(
 
     words, named = tuple(columns or ()), tuple(filter(None, fixes.split(",")))
     with here(file) as (path, known_as):
-        wish = Wish(path, name or known_as, method, model, words, fix, named, rows, arrow, as_json, fill)
+        wish = Wish(path, name or known_as, method, model, words, fix, named, rows, arrow, as_json, fill, changes)
         raise typer.Exit(check_and_print(wish))
 
 

@@ -24,7 +24,7 @@ from bot.talk.commands import (
     Show,
 )
 from bot.talk.context import Context
-from bot.talk.datasets import reports
+from bot.talk.datasets import cutting, reports
 from bot.talk.datasets.asked import Check
 from bot.talk.runs import ask, compare, mending, models, repeats, schedules, shown
 from bot.team import approval, audit, forget, notices
@@ -133,6 +133,8 @@ async def _press(context: Context, incoming: Incoming, what: str, subject: str, 
             await finetune.plan(context, incoming, Plan(detail, file=subject))
         case "fix":
             await reports.fix(context, incoming, subject, detail)
+        case "cut":
+            await cutting.cut(context, incoming, subject)
         case "fill":
             await reports.fill(context, incoming, subject, _values(incoming))
         case "columns":

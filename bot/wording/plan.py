@@ -5,6 +5,7 @@ from dataclasses import replace
 
 from bot.chat import Button, Field, Message, Table
 from bot.wording.numbers import count, duration, number
+from engine.data.trainer_rows import PLAIN_METHODS
 from engine.data.types import Preview, Sample, Setting
 from engine.jobs import Target, Value
 from engine.plan.gates import template_words
@@ -13,6 +14,7 @@ MAX_SAMPLE = 700
 QUESTION = "\nStart it?"
 ASKED = ("epochs", "learning_rate", "max_length", "lora")
 OTHERS = "others"
+AS_YAML = "# saved as run.yaml beside the file, `python -m engine train run.yaml` repeats it"
 
 
 def planning(key: str, method: str) -> Message:
@@ -52,9 +54,13 @@ def where(target: Target) -> str:
     return f"The model will go to {target.repo}, {seen}."
 
 
-def taken(draft: Message, words: str) -> Message:
-    """A draft that was answered: what it said still stands, without its buttons and under its outcome."""
-    return replace(draft, title=words, text=draft.text.removesuffix(QUESTION), buttons=())
+def taken(draft: Message, words: str, settings: str = "") -> Message:
+    """A draft that was answered: what it said still stands, without its buttons and under its outcome.
+
+    The effective `settings` of the run that it became stand first in its block, as YAML that can be run again.
+    """
+    code = "\n\n".join(filter(None, (f"{AS_YAML}\n{settings.strip()}" if settings else "", draft.code)))
+    return replace(draft, title=words, text=draft.text.removesuffix(QUESTION), buttons=(), code=code)
 
 
 def costs(preview: Preview) -> Iterable[tuple[str, str]]:
@@ -126,6 +132,8 @@ def _choices(draft: str, preview: Preview) -> Iterable[Button]:
     if preview.marks:
         label, word = ("Marks are plain text", "text") if preview.marks == "keep" else ("Already formatted", "keep")
         yield Button(label, f"again:{draft}:marks={word}")
+    if preview.rows_truncated and preview.method not in PLAIN_METHODS:
+        yield Button("Cut long rows at a sentence", f"cut:{draft}")
     if preview.unescape:
         is_on = preview.parameters.get("unescape", Setting(value=False)).value
         yield Button(

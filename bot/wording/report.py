@@ -21,8 +21,11 @@ CHOSEN = {
     "text": "What the model should write (text)",
     "prompt": "What is asked, if any (prompt)",
     "rejected_text": "A worse answer, if any (rejected_text)",
+    "label": "Whether it is good: true or false (label)",
+    "system": "What stands before a prompt (system)",
 }
 """The columns that a person may choose, and what each is for."""
+NO_COLUMN = "—"
 SEVERITIES = ("error", "warning", "note")
 
 
@@ -227,14 +230,20 @@ def _gap_field(number: int, gap: Mapping[str, object]) -> Field:
 
 
 def _columns_buttons(found: Report) -> Iterable[Button]:
-    """A form that says which column is which, where no method finds its own."""
-    if any(fit.usable for fit in found.methods.values()) or not 0 < len(set(found.columns)) <= MOST_CHOICES:
-        return
-    if any(not fit.missing_columns for fit in found.methods.values()):
-        return
+    """A form that says which column is which, as it is read now; none where there is nothing to choose."""
     names = tuple(dict.fromkeys(column for column in found.columns if column.strip()))
-    form = tuple(Field(role, words, choices=names) for role, words in CHOSEN.items())
-    yield Button("Choose columns", f"columns:{short(found.sha256)}", "", form)
+    usable = best_first(found)
+    if not names or len(set(found.columns)) > MOST_CHOICES or (usable and len(names) == 1):
+        return
+    now = found.methods[usable[0]].mapping if usable else {}
+    form = tuple(_column_field(role, words, names, now.get(role, "")) for role, words in CHOSEN.items())
+    yield Button("Columns …" if usable else "Choose columns", f"columns:{short(found.sha256)}", "", form)
+
+
+def _column_field(role: str, words: str, names: tuple[str, ...], now: str) -> Field:
+    """What is optional can be given up again, in a form that has to choose something."""
+    choices = names if role == "text" else (*names, NO_COLUMN)
+    return Field(role, words, now if now in names else "", choices)
 
 
 def pair_buttons(before: Report, now: Report) -> tuple[Button, ...]:

@@ -1,21 +1,26 @@
 """What `python -m engine check` prints, and its exit code."""
 
+import itertools
 import sys
 import tempfile
 from collections.abc import Mapping
+from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import msgspec
 
 from engine.data.findings import CANNOT_READ
 from engine.data.shown import escaped, shown
 from engine.data.types import NEEDS, Fit, Issue, Report
+from engine.jobs import Value
 from engine.refusal import Refusal
 
+if TYPE_CHECKING:
+    from engine.data.fixes.changes import Shorten
+
 MOST_CHANGES = 50
-Place = tuple[int, str]
-"""A row from 1, and a column."""
 ROLES = ("text", "prompt", "rejected_text", "label", "messages", "input", "system")
 
 
@@ -37,7 +42,8 @@ def unreadable(path: Path, name: str, text: str) -> Report:
 
 @dataclass(frozen=True)
 class Wish:
-    """What the command line asks of `check`. `columns` are words such as `text=answer`."""
+    """What the command line asks of `check`. `columns` are words such as `text=answer`, and with a model parameters
+    such as `max_length=512`; `changes` is where a line for each change of a fix goes."""
 
     file: Path
     name: str
@@ -50,6 +56,7 @@ class Wish:
     arrow: Path | None
     as_json: bool
     fill: Path | None = None
+    changes: Path | None = None
 
 
 def check_and_print(wish: Wish) -> int:
@@ -58,33 +65,47 @@ def check_and_print(wish: Wish) -> int:
 
     try:
         refuse_unknown_method(wish.method)
-        mapping = mapping_from(wish.columns)
+        mapping, given = words_from(wish)
     except Refusal as refusal:
         sys.stderr.write(f"{refusal.text}\n")
         return 2
     try:
-        report = _check(wish, mapping)
+        report = _check(wish, mapping, given)
     except Refusal as refusal:
         return refuse(refusal, wish.as_json)
     _write(report, wish.method, wish.as_json)
     return exit_code(report, wish.method)
 
 
-def _check(wish: Wish, mapping: Mapping[str, str]) -> Report:
+def words_from(wish: Wish) -> tuple[dict[str, str], Mapping[str, Value]]:
+    """The columns that were named, and the parameters. Raises Refusal for words that are neither."""
+    named = {word.partition("=")[0] for word in wish.columns}
+    if not wish.model or named <= set(ROLES):
+        return mapping_from(wish.columns), {}
+    from engine.plan import parameters
+
+    columns = tuple(word for word in wish.columns if word.partition("=")[0] in ROLES)
+    return mapping_from(columns), parameters.parse(
+        [word for word in wish.columns if word not in columns], wish.method or "sft"
+    )
+
+
+def _check(wish: Wish, mapping: Mapping[str, str], given: Mapping[str, Value]) -> Report:
     """Raises Refusal for a model or a fix that is none."""
-    shorter: Mapping[Place, str] = {}
     if not wish.model:
         report = bounded_check(wish, mapping)
-    else:
-        from engine.commands.tokens import cut_to_fit, with_lines, with_tokens
+        if wish.fix is not None:
+            _fix(wish, wish.fix, report, mapping, None)
+        return report
+    from engine.commands.tokens import shortening, with_lines, with_tokens
 
-        with tempfile.TemporaryDirectory() as folder:
-            arrow = wish.arrow or Path(folder) / "rows.arrow"
-            report = bounded_check(replace(wish, arrow=arrow), mapping)
-            report = with_lines(with_tokens(report, arrow, wish.model, wish.method), wish.file)
-            shorter = cut_to_fit(report, arrow, wish.model, wish.method) if wish.method and wish.fix else {}
-    if wish.fix is not None:
-        _fix(wish, wish.fix, report, mapping, shorter)
+    with tempfile.TemporaryDirectory() as folder:
+        arrow = wish.arrow or Path(folder) / "rows.arrow"
+        report = bounded_check(replace(wish, arrow=arrow), mapping)
+        report = with_lines(with_tokens(report, arrow, wish.model, wish.method, given), wish.file)
+        if wish.fix is not None:
+            shorten = shortening(report, arrow, wish.model, wish.method, given) if wish.method else None
+            _fix(wish, wish.fix, report, mapping, shorten)
     return report
 
 
@@ -109,26 +130,29 @@ def mapping_from(words: tuple[str, ...]) -> dict[str, str]:
     return mapping
 
 
-def _fix(wish: Wish, out: Path, report: Report, mapping: Mapping[str, str], shorter: Mapping[Place, str]) -> None:
-    """Apply the fixes that are named, or all that the report offers; the changes go to standard error. `shorter` are
-    the cells of rows that are too long."""
+def _fix(wish: Wish, out: Path, report: Report, mapping: Mapping[str, str], shorten: "Shorten | None") -> None:
+    """Apply the fixes that are named, or all that the report offers. The first changes go to standard error, all to
+    the file that is named. `shorten` is how rows that are too long are cut."""
     from engine.data.checks.gaps import filled
-    from engine.data.fixes import apply
+    from engine.data.fixes import Changes, Written, apply
     from engine.data.reading import CannotRead
 
-    written = filled(msgspec.json.decode(wish.fill.read_bytes())) if wish.fill else {}
+    cells = filled(msgspec.json.decode(wish.fill.read_bytes())) if wish.fill else {}
+    written = {place: Written(text) for place, text in cells.items()}
     offered = () if written else tuple(dict.fromkeys(issue.fix for issue in report.issues if issue.fix))
     fixes = wish.fixes or offered
     if "cut_over_long" in fixes and not (wish.model and wish.method):
         raise Refusal("cut_over_long needs a base model and a method: add --model and --method.", "fixes")
-    written |= shorter if "cut_over_long" in fixes else {}
-    try:
-        changes = apply(wish.file, out, fixes, mapping, written)
-    except CannotRead as error:
-        raise Refusal(f"Nothing was mended. {error.text}", "file") from None
-    for change in changes[:MOST_CHANGES]:
+    if "cut_over_long" in wish.fixes and shorten is None:
+        raise Refusal(f"Nothing was cut: {report.file} cannot be used for {wish.method} yet. Mend it first.", "fixes")
+    with wish.changes.open("w", encoding="utf-8") if wish.changes else nullcontext() as listing:
+        try:
+            changes = apply(wish.file, out, fixes, mapping, written, shorten, Changes(listing))
+        except CannotRead as error:
+            raise Refusal(f"Nothing was mended. {error.text}", "file") from None
+    for change in itertools.islice(changes, MOST_CHANGES):
         sys.stderr.write(f"{change.words()}\n")
-    sys.stderr.write(f"{len(changes)} changes, written to {out}.\n")
+    sys.stderr.write(f"{len(changes):,} changes, written to {out}.\n")
 
 
 def bounded_check(wish: Wish, mapping: Mapping[str, str]) -> Report:

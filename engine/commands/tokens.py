@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from engine.commands.basis import look_for, slot_here
 from engine.data.findings import MOST_ISSUES, severity
@@ -14,9 +15,14 @@ from engine.data.preview.rows import Rows
 from engine.data.preview.tokens import FileTokenizer
 from engine.data.reading import lines_of
 from engine.data.types import Fit, Issue, Report, Row
-from engine.jobs import Source
+from engine.jobs import Source, Value
 from engine.plan.models import Look
 
+if TYPE_CHECKING:
+    from engine.data.fixes.changes import Shorten
+
+Given = Mapping[str, Value]
+"""Parameters that a person chose; of these `max_length`, `template`, `marks` and `unescape` matter here."""
 BY_TOKENS = frozenset({"over_long", "nothing_left"})
 """What only a check with a model can say."""
 
@@ -36,10 +42,10 @@ def _placed(issue: Issue, lines: Mapping[int, int]) -> Issue:
     return issue if line is None else replace(issue, line=line, message=f"Line {line}: {issue.message}")
 
 
-def with_tokens(report: Report, arrow: Path, model: str, method: str | None) -> Report:
+def with_tokens(report: Report, arrow: Path, model: str, method: str | None, given: Given) -> Report:
     """The report with `rows_truncated` and `rows_dropped` of every method that can use the rows with this model, at
-    its usual `max_length`, and the tokens as `stats["tokens"]` and `stats["histogram"]` by method. For `method` each
-    such row is named. Raises Refusal where there is no such model.
+    the `max_length` that is given or else usual, and the tokens as `stats["tokens"]` and `stats["histogram"]` by
+    method. For `method` each such row is named. Raises Refusal where there is no such model.
     """
     usable = [word for word, fit in report.methods.items() if fit.usable and method in (None, word)]
     if not usable:
@@ -51,7 +57,7 @@ def with_tokens(report: Report, arrow: Path, model: str, method: str | None) -> 
     issues: list[Issue] = []
     for word in usable:
         if look.kind == ("masked" if word == "mlm" else "causal"):
-            fates[word], max_length = _fate(report, rows, word, look)
+            fates[word], max_length = _fate(report, rows, word, look, given)
             fits[word] = _fit(report.methods[word], fates[word])
             issues += issues_of(fates[word], max_length) if word == method else []
     tokens = {word: fate.tokens for word, fate in fates.items()}
@@ -85,30 +91,29 @@ def _fit(fit: Fit, fate: Fate) -> Fit:
     return replace(fit, rows_used=fate.used, rows_dropped=dropped, rows_truncated=fate.cut)
 
 
-def cut_to_fit(report: Report, arrow: Path, model: str, method: str) -> dict[tuple[int, str], str]:
-    """For the rows that `report` says are cut at this model: their answers, ended where a sentence ends."""
-    from engine.data.preview.cutting import cut_cells
+def shortening(report: Report, arrow: Path, model: str, method: str, given: Given) -> "Shorten | None":
+    """How a row is cut to fit this model, as what stands in its cells then; None where `method` cannot use the file."""
+    from engine.data.preview.cutting import Cutting
 
-    rows = Rows(arrow)
-    numbers = sorted({issue.row for issue in report.issues if issue.code == "over_long" and issue.row is not None})
-    if not numbers:
-        return {}
-    plan, tokenizer, max_length = _reading(report, rows, method, look_for(model, method))
-    return cut_cells(rows, numbers, plan, tokenizer, max_length)
+    if not report.methods[method].usable:
+        return None
+    return Cutting(*_reading(report, Rows(arrow), method, look_for(model, method), given)).shortened
 
 
-def _fate(report: Report, rows: Sequence[Row], method: str, look: Look) -> tuple[Fate, int]:
+def _fate(report: Report, rows: Sequence[Row], method: str, look: Look, given: Given) -> tuple[Fate, int]:
     """What becomes of the rows, and at which `max_length`."""
-    plan, tokenizer, max_length = _reading(report, rows, method, look)
+    plan, tokenizer, max_length = _reading(report, rows, method, look, given)
     return fate_of(rows, plan, tokenizer, max_length), max_length
 
 
-def _reading(report: Report, rows: Sequence[Row], method: str, look: Look) -> tuple[DataPlan, FileTokenizer, int]:
+def _reading(
+    report: Report, rows: Sequence[Row], method: str, look: Look, given: Given
+) -> tuple[DataPlan, FileTokenizer, int]:
     """How the rows are read for `method`, by which tokenizer, and cut at which `max_length`."""
     from engine.plan.defaults import settle
 
     source = Source(report.file, report.sha256, report.methods[method].mapping)
-    plan = choose_plan(rows, report, source, method, look, {})
-    settings = settle(method, {}, rows=len(rows), tokens_median=0, look=look, slot=slot_here())
+    plan = choose_plan(rows, report, source, method, look, given)
+    settings = settle(method, given, rows=len(rows), tokens_median=0, look=look, slot=slot_here())
     max_length = int(settings["max_length"].value)
-    return plan, FileTokenizer(look.folder), max_length
+    return plan, FileTokenizer(look.folder, str(given.get("template", "auto"))), max_length

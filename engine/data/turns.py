@@ -90,6 +90,14 @@ def _turns(text: str, style: str) -> Messages | None:
     return messages if is_alternating and is_full and "assistant" in roles else None
 
 
+def turn_ends(text: str) -> list[int]:
+    """Where the first answer of a conversation by turn markers begins, and then where each exchange but the last ends;
+    nothing for another text."""
+    style = style_of(text)
+    marks = list(_PATTERNS[style].finditer(text)) if style else []
+    return [mark.end() for mark in marks[1:2]] + [mark.start() for mark in marks[2:] if mark.lastgroup == "user"]
+
+
 def _trimmed(text: str) -> str:
     text = text.strip()
     while text.endswith("\\n") or text.startswith("\\n"):

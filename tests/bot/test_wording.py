@@ -90,6 +90,7 @@ def test_a_plan_shows_what_is_trained_and_offers_the_other_readings() -> None:
     assert [button.label for button in message.buttons] == [
         "Start",
         "Train as plain text",
+        "Cut long rows at a sentence",
         "Unescape \\n",
         "Settings",
         "Discard",

@@ -84,15 +84,14 @@ async def explain(context: Context, incoming: Incoming, sha256: str) -> None:
 async def fix(context: Context, incoming: Incoming, sha256: str, name: str) -> None:
     """Mend a file, attach the mended one with a line for each change, and report on it."""
     before = await _last_report(context, incoming)
-    await _say_mended(context, incoming, before, *await uploads.fixed(context, incoming, sha256, name))
+    await say_mended(context, incoming, before, await uploads.fixed(context, incoming, sha256, name))
 
 
-async def _say_mended(
-    context: Context, incoming: Incoming, before: Report | None, found: Report, changes: Sequence[str]
-) -> None:
+async def say_mended(context: Context, incoming: Incoming, before: Report | None, found: Report) -> None:
+    """The report on a mended file, with the file and the list of its changes attached."""
     home = context.settings.uploads / found.sha256
     message = await _report(context, incoming, f"{incoming.key}/report", found, before)
-    mended = (File(found.file, home / "file"), _listing(home, found.file, "changes", changes))
+    mended = (File(found.file, home / "file"), File(f"{found.file}.changes.txt", home / uploads.CHANGES))
     await context.say(incoming.place, replace(message, files=(*mended, *message.files)))
 
 
@@ -105,7 +104,7 @@ async def fill(context: Context, incoming: Incoming, sha256: str, values: Mappin
     cells = [{"row": gap["row"], "column": gap["column"], "value": text} for gap, text in written if text.strip()]
     if not cells:
         raise Refusal("Nothing was filled in: press the button again and write into its fields.", "file")
-    await _say_mended(context, incoming, before, *await uploads.filled(context, incoming, file.sha256, cells))
+    await say_mended(context, incoming, before, await uploads.filled(context, incoming, file.sha256, cells))
 
 
 async def ignore(context: Context, incoming: Incoming, sha256: str) -> None:
@@ -123,12 +122,20 @@ def _ignore(db: Connection, place: Place, sha256: str) -> None:
 
 async def choose_columns(context: Context, incoming: Incoming, sha256: str, values: Mapping[str, str]) -> None:
     """Plan on a file with the columns that were chosen in a form, for the method that uses them all."""
-    columns = {role: values[role] for role in words.CHOSEN if values.get(role, "").strip()}
+    said = {role: values.get(role, "").strip() for role in words.CHOSEN}
+    columns = {role: name for role, name in said.items() if name not in ("", words.NO_COLUMN)}
     if "text" not in columns:
         raise Refusal("Choose the column with what the model should write; the others are optional.", "columns")
+    await finetune.plan(context, incoming, Plan(_method_of(columns), file=sha256, columns=columns))
+
+
+def _method_of(columns: Mapping[str, str]) -> str:
+    if "label" in columns and "rejected_text" in columns:
+        raise Refusal("Choose a worse answer or a label, not both: dpo learns from pairs, kto from labels.", "columns")
+    if "label" in columns:
+        return "kto"
     paired = "dpo" if "prompt" in columns else "reward"
-    method = paired if "rejected_text" in columns else "sft"
-    await finetune.plan(context, incoming, Plan(method, file=sha256, columns=columns))
+    return paired if "rejected_text" in columns else "sft"
 
 
 async def plan_pair(context: Context, incoming: Incoming, train: str, valid: str) -> None:

@@ -24,6 +24,7 @@ from engine.refusal import Refusal
 CHECK_S = 600.0
 FETCH_S = 300.0
 SHORTEST_HASH = 16
+CHANGES = "changes.txt"
 
 Cell = dict[str, object]
 """What a person wrote: `row`, `column` and `value`."""
@@ -135,25 +136,32 @@ def _keep(db: Connection, place: Place, report: Report, now: float) -> None:
     store.add_file(db, place, ThreadFile(report.sha256, report.file), now)
 
 
-async def fixed(context: Context, incoming: Incoming, sha256: str, fix: str) -> tuple[Report, list[str]]:
-    """Apply a fix to a file of this thread and take the result in as a new file, named after the old one.
+async def fixed(context: Context, incoming: Incoming, sha256: str, fix: str, words: tuple[str, ...] = ()) -> Report:
+    """Apply a fix to a file of this thread and take the result in as a new file, named after the old one; `words` are
+    what the fix needs to know. Beside the new file lies CHANGES, with a line for each of them.
 
-    Returns its report, and a sentence for each change.
+    Returns its report.
     """
     wanted = () if fix == "all" else ("--fixes", fix)
-    return await _mended(context, incoming, sha256, lambda _: wanted)
+    return await _mended(context, incoming, sha256, lambda _: (*wanted, *words))
 
 
 async def _mended(
     context: Context, incoming: Incoming, sha256: str, wanted: Callable[[Path], tuple[str, ...]]
-) -> tuple[Report, list[str]]:
+) -> Report:
     file = await find(context, incoming.place, sha256)
     name = f"{Path(file.name).stem}.fixed{Path(file.name).suffix}"
     async with _arrival(context, incoming.key) as folder:
-        source = context.settings.uploads / file.sha256 / "file"
-        words = ("check", str(source), "--name", file.name, "--fix", str(folder / "file"), *wanted(folder))
-        changes = (await children.ask(*words, timeout_s=CHECK_S, if_slow="Try a smaller file.")).notes
-        return await take(context, incoming.place, folder, name), changes
+        source, changes = context.settings.uploads / file.sha256 / "file", folder / CHANGES
+        words = ("check", str(source), "--name", file.name, "--fix", str(folder / "file"), "--changes", str(changes))
+        environment = context.settings.hub_environment()
+        await children.ask(
+            *words, *wanted(folder), timeout_s=CHECK_S, environment=environment, if_slow="Try a smaller file."
+        )
+        report = await take(context, incoming.place, folder, name)
+        if changes.exists():  # the same content was here already
+            shutil.move(changes, context.settings.uploads / report.sha256 / CHANGES)
+        return report
 
 
 async def wanted(context: Context, incoming: Incoming, word: str) -> ThreadFile:
@@ -164,7 +172,7 @@ async def wanted(context: Context, incoming: Incoming, word: str) -> ThreadFile:
     return ThreadFile(found.sha256, found.file)
 
 
-async def filled(context: Context, incoming: Incoming, sha256: str, cells: list[Cell]) -> tuple[Report, list[str]]:
+async def filled(context: Context, incoming: Incoming, sha256: str, cells: list[Cell]) -> Report:
     """Put what a person wrote into a file of this thread, as a fix does."""
     return await _mended(context, incoming, sha256, lambda folder: ("--fill", str(_written(folder, cells))))
 

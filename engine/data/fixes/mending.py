@@ -4,12 +4,12 @@ import html
 import json
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from typing import Protocol
 
 from engine.data.checks.cells import are_equal
-from engine.data.checks.content import BIDI, CONTROL, ENTITY, MISREAD, ZERO_WIDTH, repaired, texts
-from engine.data.checks.repeats import alike, hash_of, without_identifiers
+from engine.data.checks.content import BIDI, CONTROL, ENTITY, MISREAD, ZERO_WIDTH, repaired
 from engine.data.columns import OPTIONAL, mapping_for, renames_for
+from engine.data.fixes.changes import Changes, Shorten, Written
 from engine.data.private import without_personal_data, without_secrets
 from engine.data.reading import Reading, Record
 from engine.data.shown import shown
@@ -45,30 +45,30 @@ TEXT_FIXES: Mapping[str, tuple[Callable[[str], str], str]] = {
 """How each fix changes a text, and what is said of it."""
 
 
-@dataclass(frozen=True)
-class Change:
-    """What was changed: in which physical line of the old file, and how in words."""
+class Firsts(Protocol):
+    """Which earlier row one repeats, exactly (same) or nearly (near)."""
 
-    line: int | None
-    text: str
-
-    def words(self) -> str:
-        return f"Line {self.line}: {self.text}" if self.line is not None else self.text
+    def first(self, row: int, kind: str, /) -> int | None: ...
 
 
 class Mending:
-    """The fixes as questions about one row: `cells` may change, or be dropped (None)."""
+    """The fixes as questions about one row: `cells` may change, or be dropped (None). `filled` is what is to stand in
+    single cells, `shorten` cuts what is too long, `firsts` knows which rows repeat others."""
 
     def __init__(
         self,
         reading: Reading,
         fixes: Sequence[str],
         mapping: Mapping[str, str],
-        changes: list[Change],
-        filled: Mapping[Place, str],
+        changes: Changes,
+        filled: Mapping[Place, Written],
+        shorten: Shorten | None = None,
+        firsts: Firsts | None = None,
     ) -> None:
         self.changes = changes
         self.filled = filled
+        self._shorten = shorten
+        self._firsts = firsts
         self.renames: dict[str, str] = {}
         if "rename_columns" in fixes:
             chosen = {column: role for role, column in mapping.items()}
@@ -78,20 +78,22 @@ class Mending:
         self._needed = [column for role, column in way.items() if role not in OPTIONAL]
         self._pair = (way.get("text", ""), way.get("rejected_text", ""))
         self._lists = reading.lists
-        self._is_json = reading.shape.format in ("jsonl", "json")
-        self._seen: dict[int, int] = {}
-        self._alike: dict[int, int] = {}
+        self._is_json = reading.shape.format != "csv"
         self._steps: list[Callable[[Record, Cells], Cells | None]] = []
         texts = {name: self._each_text(change, words) for name, (change, words) in TEXT_FIXES.items()}
         steps = {
             **texts,
             "drop_empty_rows": self._drop_empty,
             "drop_equal_pairs": self._drop_equal,
-            "drop_duplicates": self._drop_duplicate,
-            "drop_near_duplicates": self._drop_near_duplicate,
         }
         fill: list[Callable[[Record, Cells], Cells | None]] = [self._fill] if filled else []
-        self._steps = fill + [step for name, step in steps.items() if name in fixes]
+        cut = [self._cut] if shorten is not None else []
+        self._steps = [*fill, *(step for name, step in steps.items() if name in fixes), *cut]
+        self._repeats = [
+            step
+            for name, step in (("drop_duplicates", self._drop_same), ("drop_near_duplicates", self._drop_near))
+            if name in fixes and firsts is not None
+        ]
 
     def _way(self, reading: Reading) -> Mapping[str, str]:
         ways = (mapping_for(method, self.columns, {}, reading.lists) for method in ("dpo", "reward", "sft"))
@@ -99,12 +101,12 @@ class Mending:
 
     def say_renames(self) -> None:
         for old, new in self.renames.items():
-            self.changes.append(Change(1, f"the column {shown(old)} is {shown(new)} now."))
+            self.changes.add(1, f"the column {shown(old)} is {shown(new)} now.")
 
     def mend(self, record: Record) -> Cells | None:
         """The row's cells under their new names, changed where a fix wants it; None for a row that is dropped."""
         cells = {self.renames.get(name, name): value for name, value in record.cells.items()}
-        for step in self._steps:
+        for step in (*self._repeats, *self._steps):
             changed = step(record, cells)
             if changed is None:
                 return None
@@ -112,7 +114,7 @@ class Mending:
         return cells
 
     def _say(self, record: Record, text: str) -> None:
-        self.changes.append(Change(record.line, text))
+        self.changes.add(record.line, text)
 
     def _each_text(self, change: Callable[[str], str], words: str) -> Callable[[Record, Cells], Cells]:
         """A step that changes texts one by one, in lists of messages too. A conversation that is JSON in a cell of a
@@ -133,13 +135,18 @@ class Mending:
     def _fill(self, record: Record, cells: Cells) -> Cells:
         """What a person wrote into cells of this row; where a conversation stood or has to stand, it is JSON."""
         for name in self.columns:
-            text = self.filled.get((record.row, name))
-            if text is not None and text != cells.get(name):
-                was = cells.get(name)
-                is_cut = isinstance(was, str) and bool(text) and was.startswith(text)
-                how = f"cut after {len(text):,} characters" if is_cut else f"filled in: {shown(text, 60)}"
-                self._say(record, f"{shown(name)} was {how}.")
-                cells = {**cells, name: self._as_it_stood(name, text)}
+            written = self.filled.get((record.row, name))
+            if written is not None and written.text != cells.get(name):
+                self._say(record, f"{shown(name)} was {written.how or f'filled in: {shown(written.text, 60)}'}.")
+                cells = {**cells, name: self._as_it_stood(name, written.text)}
+        return cells
+
+    def _cut(self, record: Record, cells: Cells) -> Cells:
+        """Cells that are too long; the cutting knows columns by the names that the file gave them."""
+        named = {name: cells[self.renames.get(name, name)] for name in record.cells}
+        for name, written in (self._shorten(named) if self._shorten else {}).items():
+            self._say(record, f"{shown(name)} was {written.how}.")
+            cells = {**cells, self.renames.get(name, name): self._as_it_stood(name, written.text)}
         return cells
 
     def _as_it_stood(self, name: str, text: str) -> object:
@@ -167,19 +174,19 @@ class Mending:
             return None
         return cells
 
-    def _drop_duplicate(self, record: Record, cells: Cells) -> Cells | None:
-        first = self._seen.setdefault(hash_of(without_identifiers(cells)), record.row)
-        if first != record.row:
-            self._say(record, f"row {record.row} was dropped: it repeats row {first}.")
-            return None
-        return cells
+    def _drop_same(self, record: Record, cells: Cells) -> Cells | None:
+        first = self._firsts.first(record.row, "same") if self._firsts else None
+        if first is None:
+            return cells
+        self._say(record, f"row {record.row} was dropped: it repeats row {first}.")
+        return None
 
-    def _drop_near_duplicate(self, record: Record, cells: Cells) -> Cells | None:
-        first = self._alike.setdefault(alike("\n".join(texts(without_identifiers(cells).values()))), record.row)
-        if first != record.row:
-            self._say(record, f"row {record.row} was dropped: it repeats row {first} but for case and spaces.")
-            return None
-        return cells
+    def _drop_near(self, record: Record, cells: Cells) -> Cells | None:
+        first = self._firsts.first(record.row, "near") if self._firsts else None
+        if first is None:
+            return cells
+        self._say(record, f"row {record.row} was dropped: it repeats row {first} but for case and spaces.")
+        return None
 
 
 def _changed(value: object, change: Callable[[str], str]) -> object:

@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterator
 from typing import BinaryIO, TextIO
 
-from engine.data.fixes.mending import Cells, Change, Mending
+from engine.data.fixes.mending import Cells, Mending
 from engine.data.reading import Reading, Record
 from engine.data.reading.csv_rows import CsvReading
 from engine.data.reading.files import without_bom
@@ -16,7 +16,7 @@ def rewrite(reading: Reading, mending: Mending, target: TextIO, *, as_csv: bool)
     """All rows in another format."""
     mending.say_renames()
     kind = "CSV" if as_csv else "JSONL"
-    mending.changes.append(Change(None, f"The file was {reading.shape.format.upper()} and is {kind} now."))
+    mending.changes.add(None, f"The file was {reading.shape.format.upper()} and is {kind} now.")
     writer = csv.writer(target, lineterminator="\n")
     if as_csv:
         writer.writerow(mending.columns)

@@ -162,6 +162,22 @@ async def test_columns_are_chosen_in_a_form_where_none_is_known(here: Room) -> N
     assert refused and "Choose the column" in refused.text
 
 
+async def test_columns_can_be_chosen_though_a_method_was_found(here: Room) -> None:
+    rows = "".join(f"q{number},answer {number},note {number},be kind\n" for number in range(12))
+    message = await drops(here, "facts.csv", f"prompt,text,remark,tone\n{rows}")
+    press = button(message, "Columns …")
+    assert [(field.name, field.value) for field in press.form[:3]] == [
+        ("text", "text"),
+        ("prompt", "prompt"),
+        ("rejected_text", ""),
+    ]
+    chosen = {"text": "remark", "prompt": "prompt", "rejected_text": "—", "label": "—", "system": "tone"}
+    await here.does(ANN, Press(press.action, chosen))
+    assert dict((await draft(here)).fields)["Columns"] == "text = remark, prompt = prompt, system = tone"
+    refused = await here.does(ANN, Press(press.action, {**chosen, "rejected_text": "text", "label": "tone"}))
+    assert refused and "not both" in refused.text
+
+
 async def test_a_file_that_nobody_meant_is_ignored(here: Room) -> None:
     message = await drops(here, "odd.csv", "when,where\nnow,here\n")
     assert [press.label for press in message.buttons] == ["See why", "Choose columns", "Ignore"]
@@ -180,3 +196,34 @@ async def test_of_two_files_a_click_says_which_is_measured_on(here: Room) -> Non
     found = await here.context.database.read(store.draft, draft_id, THREAD)
     assert found and found.spec.valid
     assert (found.spec.train.name, found.spec.valid.name) == ("facts.csv", "facts-valid.csv")
+
+
+async def test_long_rows_of_a_plan_are_cut_at_a_sentence_by_a_click(here: Room) -> None:
+    long = "So it is. " * 80
+    await drops(here, "facts.csv", f"{ROWS}{long}\n")
+    await here.does(ANN, Command("sft max_length=64"))
+    before = await draft(here)
+    assert "1 cut at max_length" in dict(before.fields)["Used"]
+    report = await report_after(here, Press(button(before, "Cut long rows").action))
+    mended, changes = (file.path.read_text() for file in report.files)
+    assert mended.startswith(ROWS) and "So it is. " * 80 not in mended and mended.endswith("So it is.\n")
+    assert changes.startswith("Line 14: `text` was cut after ")
+    after = await here.said(before.key)
+    assert after and "facts.fixed.csv" in after.text, "the plan stands in its old message, on the new file"
+    assert "cut at max_length" not in dict(after.fields)["Used"]
+    assert not any(press.label.startswith("Cut long rows") for press in after.buttons)
+
+
+@pytest.mark.slow
+async def test_rows_that_cannot_be_cut_at_a_sentence_are_said_so(here: Room) -> None:
+    await drops(here, "facts.csv", f"{ROWS}{'so it goes on ' * 80}\n")
+    await here.does(ANN, Command("sft max_length=64"))
+    answer = await here.does(ANN, Press(button(await draft(here), "Cut long rows").action))
+    assert answer and "None of the long rows can be cut so" in answer.text
+
+
+@pytest.mark.slow
+async def test_every_change_of_a_mended_file_is_in_the_list(here: Room) -> None:
+    message = await drops(here, "rows.csv", "text\n" + "".join(f"a \\n {number}\n" for number in range(120)))
+    mended = await report_after(here, Press(button(message, "Turn backslash-n").action))
+    assert len(mended.files[1].path.read_text().splitlines()) == 120
