@@ -4,6 +4,7 @@ Exit codes: 0 done, 1 a person has something to mend, 2 wrong usage or a file th
 """
 
 import sys
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Annotated
 
@@ -28,7 +29,9 @@ def engine() -> None:
 
 @app.command()
 def train(
-    what: Annotated[Path, typer.Argument(help="A dataset, a YAML config (ours or AutoTrain's), or a run's folder.")],
+    what: Annotated[
+        Path, typer.Argument(help="A dataset (also hf:org/name), a YAML config (AutoTrain's too), or a run's folder.")
+    ],
     words: Annotated[list[str] | None, typer.Argument(help="name=value, e.g. epochs=3 or text=answer")] = None,
     method: Method = "",
     model: str = "",
@@ -68,11 +71,15 @@ def estimate(
     json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
     """Steps, time and memory of a run on this machine."""
+    from engine.commands.datasets import here
     from engine.folder import RunFolder
     from engine.work.estimates import of_dataset, of_run, words_of
 
-    is_run = (what / "spec.json").exists()
-    made = of_run(RunFolder(what)) if is_run else of_dataset(what, method, model, tuple(words or ()))
+    if (what / "spec.json").exists():
+        made = of_run(RunFolder(what))
+    else:
+        with here(what) as (path, _):
+            made = of_dataset(path, method, model, tuple(words or ()))
     typer.echo(words_of(made, json))
 
 
@@ -155,11 +162,12 @@ def preview(
     as_json: Annotated[bool, typer.Option("--json")] = False,
 ) -> None:
     """Show what a run would be: the text the model will see, every row's fate, parameters, time and memory."""
-    from engine.commands.datasets import here
+    from engine.commands.datasets import here, named_file
     from engine.commands.preview import Wish, preview_and_print
 
-    with here(file) as (path, _):
-        raise typer.Exit(preview_and_print(Wish(path, method, model, tuple(words or ()), valid, as_json, slot)))
+    named = valid or named_file(words or [])
+    with here(file) as (path, _), here(named) if named else nullcontext((None, "")) as (other, _):
+        raise typer.Exit(preview_and_print(Wish(path, method, model, tuple(words or ()), other, as_json, slot)))
 
 
 CACHE = "Folder of the cache; left out, HF_HOME, else the cache folder of DATA."

@@ -23,6 +23,7 @@ from bot.wording import help as help_words
 from bot.wording import plan as words
 from bot.wording import team as team_words
 from engine.data.types import Preview
+from engine.hub.datasets.words import is_words
 from engine.jobs import JobSpec, Model, Source, Target
 from engine.refusal import Refusal
 
@@ -76,8 +77,10 @@ def _show(
 
 
 async def _valid_file(context: Context, incoming: Incoming, request: Plan) -> ThreadFile | None:
-    """The file of the thread that `valid=` names, if it names one."""
+    """The file of the thread or the dataset of the Hub that `valid=` names, if it names one."""
     word = request.options.get("valid", "")
+    if is_words(word):
+        return await uploads.wanted(context, incoming, word)
     return await uploads.find(context, incoming.place, word) if "." in word and not word.endswith("%") else None
 
 

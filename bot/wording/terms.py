@@ -51,7 +51,7 @@ FIELD: Mapping[str, str] = {
     "revision": "A commit of a repo. A base model is pinned to one when a run is planned.",
     "card": "The page of a model on the Hub: what it was trained on, its figures, its licence.",
     "held-out": "Rows that are not trained on, so that the model can be measured by them: `valid=10%`.",
-    "valid": "Rows to measure by: a share as in `valid=10%`, a number, `off`, or another file of the thread.",
+    "valid": "Rows to measure by: a share (`valid=10%`), a number, `off`, a file of the thread, or `hf:org/name:test`.",
     "preference": "Data with a better and a worse answer to the same prompt, for dpo, orpo and reward.",
     "approval": "A run above the limits waits until a second person approves it; the button asks for that.",
     "quota": "How much one person may have: runs at work, in the queue and in a day, hours in a month.",

@@ -3,7 +3,7 @@
 import contextlib
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
 
@@ -38,11 +38,25 @@ def here(file: Path) -> Iterator[tuple[Path, str]]:
     if not is_words(str(file)):
         yield file, file.name
         return
+    with tempfile.TemporaryDirectory() as folder:
+        found = brought(str(file), Path(folder))
+        yield found, found.name
+
+
+def brought(words: str, folder: Path) -> Path:
+    """The dataset of the Hub as a file in `folder`, under a name that tells its commit. Raises Refusal."""
     from engine.hub.datasets.bringing import bring
     from engine.hub.download.fetch import default_cache
 
-    with tempfile.TemporaryDirectory() as folder:
-        target = Path(folder) / "file"
-        brought = bring(str(file), target, default_cache(), LARGEST_MB * 1_000_000)
-        sys.stderr.write(f"{brought.repo} at {brought.sha}\n")
-        yield target, brought.name
+    target = folder / "brought"
+    found = bring(words, target, default_cache(), LARGEST_MB * 1_000_000)
+    sys.stderr.write(f"{found.repo} at {found.sha}\n")
+    return target.rename(folder / found.name)
+
+
+def named_file(words: Sequence[str]) -> Path | None:
+    """The file or the dataset of the Hub that `valid=` among the words names, if it names one."""
+    from engine.work.config import names_rows
+
+    named = next((word.partition("=")[2] for word in words if word.startswith("valid=")), "")
+    return Path(named) if names_rows(named) else None

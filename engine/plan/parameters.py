@@ -20,7 +20,7 @@ PAIRS = ("dpo", "orpo", "kto")
 GENERATING = ("sft", "clm", "dpo", "orpo", "kto")
 ON = ("on", "true", "yes", "1")
 OFF = ("off", "false", "no", "0", "none", "null")
-VALID_WORDS = r"auto|off|\d+(\.\d+)?%|\d+|.+\.(csv|tsv|jsonl|json|parquet)"
+VALID_WORDS = r"auto|off|\d+(\.\d+)?%|\d+|hf:\S+|.+\.(csv|tsv|jsonl|json|parquet)(\.gz)?|.+\.zip"
 
 
 @dataclass(frozen=True)
@@ -120,7 +120,7 @@ TABLE: tuple[Parameter, ...] = (
     ),
     Parameter(
         "valid", "text", "auto", "Rows that are held out to measure on.", ("valid_split", "validation", "eval"),
-        pattern=VALID_WORDS, words="auto, off, a share such as 10%, a number of rows, or a file",
+        pattern=VALID_WORDS, words="auto, off, a share such as 10%, a number of rows, a file, or hf:org/name:test",
     ),
     Parameter(
         "beta", "number", 0.1, "How strongly the model is held to its base (dpo, kto), or weight of the odds (orpo).",

@@ -10,13 +10,15 @@ from typing import Any
 import yaml
 
 from engine.data.types import AUTOTRAIN_METHODS, NEEDS
+from engine.hub.datasets.words import PREFIX, is_words
 from engine.jobs import JobSpec, Value
 from engine.plan.decided import DECIDED
 from engine.plan.parameters import parse
 from engine.refusal import Refusal
 
 AUTOTRAIN_COLUMNS = {"text_column": "text", "prompt_text_column": "prompt", "rejected_text_column": "rejected_text"}
-SUFFIXES = (".csv", ".jsonl", ".json", ".tsv", ".parquet")
+SUFFIXES = (".csv", ".jsonl", ".json", ".tsv", ".parquet", ".csv.gz", ".jsonl.gz", ".json.gz", ".tsv.gz", ".zip")
+REPO = re.compile(r"[\w.-]+/[\w.-]+")
 OURS = ("method", "model", "data", "valid", "columns", "parameters")
 
 
@@ -86,13 +88,22 @@ def from_ours(config: Mapping[str, Any], folder: Path) -> Order:
         model = "@".join(str(model[name]) for name in ("id", "revision") if model.get(name))
     parameters = parse(section(config, "parameters"), method)
     valid = config.get("valid")
-    is_file = isinstance(valid, str) and valid.lower().endswith(SUFFIXES)
+    is_file = isinstance(valid, str) and names_rows(valid)
     if valid is not None and not is_file and not isinstance(valid, Mapping):
         parameters |= parse({"valid": valid}, method)
     columns = section(config, "columns") or source.get("mapping") or {}
-    return Order(
-        folder / str(config["data"]), method, str(model), folder / str(valid) if is_file else None, columns, parameters
-    )
+    data, other = placed(folder, str(config["data"])), placed(folder, str(valid)) if is_file else None
+    return Order(data, method, str(model), other, columns, parameters)
+
+
+def names_rows(word: str) -> bool:
+    """Whether a word is a file with rows, or a dataset of the Hub, and no number of rows."""
+    return is_words(word) or word.lower().endswith(SUFFIXES)
+
+
+def placed(folder: Path, word: str) -> Path:
+    """A file beside the config; a dataset of the Hub stays as it is named."""
+    return Path(word) if is_words(word) else folder / word
 
 
 def from_autotrain(config: Mapping[str, Any], folder: Path) -> Order:
@@ -112,9 +123,9 @@ def from_autotrain(config: Mapping[str, Any], folder: Path) -> Order:
     wanted = section(data, "column_mapping")
     columns = {role: str(wanted[name]) for name, role in AUTOTRAIN_COLUMNS.items() if wanted.get(name)}
     columns = {role: column for role, column in columns.items() if role in NEEDS[method]}
-    path = folder / str(data["path"])
-    valid = split_file(path, str(data["valid_split"])) if data.get("valid_split") else None
-    train = split_file(path, str(data.get("train_split") or "train"))
+    path = str(data["path"])
+    valid = split_file(folder, path, str(data["valid_split"])) if data.get("valid_split") else None
+    train = split_file(folder, path, str(data.get("train_split") or "train"))
     return Order(train, method, str(config["base_model"]), valid, columns, parse(kept, method), notes)
 
 
@@ -131,12 +142,17 @@ def method_of(word: object, field_name: str) -> str:
     return str(word)
 
 
-def split_file(path: Path, split: str) -> Path:
-    """The file of a split in AutoTrain's folder, or the file itself. Datasets of the Hub are not read here."""
+def split_file(folder: Path, word: str, split: str) -> Path:
+    """The file of a split in AutoTrain's folder, the file itself, or that split of a dataset of the Hub. AutoTrain
+    writes a configuration before its split, as in `small:train`."""
+    path = folder / word
     if not path.is_dir():
-        if path.suffix.lower() not in SUFFIXES and not path.exists():
-            raise Refusal(f"There is no file or folder {path.name}; a dataset of the Hub is downloaded first.", "data")
-        return path
+        if path.exists() or path.name.lower().endswith(SUFFIXES):
+            return path
+        if not is_words(word) and not REPO.fullmatch(word):
+            raise Refusal(f"There is no file or folder {path.name}, and it names no dataset of the Hub.", "data")
+        config, _, name = split.rpartition(":")
+        return Path(PREFIX + word.removeprefix(PREFIX) + (f"[{config}]" if config else "") + f":{name}")
     found = next((path / f"{split}{suffix}" for suffix in SUFFIXES if (path / f"{split}{suffix}").exists()), None)
     if found is None:
         raise Refusal(f"The folder {path.name} has no {split}.csv or {split}.jsonl.", "data")

@@ -8,19 +8,23 @@ import subprocess
 import sys
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import msgspec
 
+from engine.commands.datasets import brought
 from engine.data.types import NEEDS, Preview
 from engine.events import Event, read_events
 from engine.folder import RunFolder
+from engine.hub.datasets.words import is_words
+from engine.hub.datasets.words import parse as parse_words
 from engine.jobs import JobSpec, Model, Source
 from engine.plan.defaults import lines
 from engine.plan.models import is_folder
 from engine.plan.parameters import parse, word
 from engine.refusal import Refusal
-from engine.work.config import SUFFIXES, Order, read_config
+from engine.work.config import Order, names_rows, read_config
 
 ROLES = ("text", "prompt", "rejected_text", "messages", "input", "system")
 SECRETS = ("HF_TOKEN", "HF_READ_TOKEN", "HUGGING_FACE_HUB_TOKEN")
@@ -39,7 +43,7 @@ def order_from(what: Path, method: str, model: str, words: Sequence[str]) -> Ord
     columns = {role: column for role, _, column in (item.partition("=") for item in words) if role in ROLES}
     settings = dict(parse([item for item in words if item.partition("=")[0] not in ROLES], method))
     valid = order.valid
-    if str(settings.get("valid", "")).lower().endswith(SUFFIXES):
+    if names_rows(str(settings.get("valid", ""))):
         valid = Path(str(settings.pop("valid")))
     return Order(
         order.data, method, model, valid, {**order.columns, **columns}, {**order.parameters, **settings}, order.notes
@@ -52,6 +56,7 @@ def start(order: Order, out: Path) -> int:
         say(note)
     run = RunFolder(out)
     run.data.mkdir(parents=True, exist_ok=True)
+    order = replace(order, data=on_disk(order.data, run), valid=order.valid and on_disk(order.valid, run))
     for part, path in (("train", order.data), ("valid", order.valid)):
         code = check(order, path, run.source(part)) if path else 0
         if code:
@@ -67,6 +72,11 @@ def start(order: Order, out: Path) -> int:
         say(last(run, "fetch").data.get("reason", "Fetching did not end well."))
         return 1
     return train_and_tell(run)
+
+
+def on_disk(path: Path, run: RunFolder) -> Path:
+    """The file; a dataset of the Hub is brought into the run's folder first, so that all children read one commit."""
+    return brought(str(path), run.data) if is_words(str(path)) else path
 
 
 def check(order: Order, path: Path, arrow: Path) -> int:
@@ -163,6 +173,7 @@ def say(text: str) -> None:
 
 def new_folder(order: Order) -> Path:
     """`runs/<file>-<method>`, with a number where it is taken."""
-    base = Path("runs") / f"{order.data.stem}-{order.method}"
+    name = parse_words(str(order.data)).repo if is_words(str(order.data)) else order.data.stem
+    base = Path("runs") / f"{name.rpartition('/')[2]}-{order.method}"
     taken = (base.with_name(f"{base.name}-{number}") for number in range(2, 10_000))
     return base if not base.exists() else next(path for path in taken if not path.exists())

@@ -106,6 +106,10 @@ async def test_a_dataset_of_the_hub_is_checked_and_planned_on(here: Room) -> Non
     await here.does(ANN, Command("sft file=hf:local/rows"))
     assert (await draft(here)).buttons
     assert (await latest(here)).rows == 12
+    here.now[0] += 1
+    await here.does(ANN, Command("sft file=hf:local/rows valid=hf:local/rows:train[:3]"))
+    measured = await draft(here)
+    assert "3 held out" in dict(measured.fields)["Used"] and "3 of 3 rows" in measured.text
 
 
 async def test_a_dataset_that_is_not_there_is_said_so(here: Room) -> None:

@@ -10,7 +10,7 @@ import pytest
 from engine.events import read_events
 from engine.folder import RunFolder
 from engine.refusal import Refusal
-from engine.work.config import Order, read_config
+from engine.work.config import Order, read_config, to_yaml
 from engine.work.start import new_folder, order_from
 from tests.mini import make_causal
 
@@ -85,6 +85,23 @@ def test_our_config_is_understood(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
 
 
 @pytest.mark.parametrize(
+    ("text", "train", "valid"),
+    [
+        ("method: sft\ndata: hf:org/set\nvalid: hf:org/set:test\n", "hf:org/set", "hf:org/set:test"),
+        ("task: llm-sft\nbase_model: a/b\ndata: {path: org/set}\n", "hf:org/set:train", ""),
+        (
+            "task: llm-sft\nbase_model: a/b\ndata: {path: org/set, train_split: 'small:train', valid_split: test}\n",
+            "hf:org/set[small]:train",
+            "hf:org/set:test",
+        ),
+    ],
+)
+def test_a_config_may_name_datasets_of_the_hub(text: str, train: str, valid: str, tmp_path: Path) -> None:
+    order = read_config(write(tmp_path, text))
+    assert (str(order.data), str(order.valid or "")) == (train, valid)
+
+
+@pytest.mark.parametrize(
     ("text", "field", "said"),
     [
         ("- 1\n", "config", "no settings"),
@@ -96,7 +113,7 @@ def test_our_config_is_understood(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
         ("method: sft\ndata: x.csv\nparameters: 3\n", "parameters", "name: value"),
         ("task: image\nbase_model: a/b\ndata: {path: x}\n", "task", "no method"),
         ("task: llm-sft\nbase_model: a/b\n", "data", "names no data"),
-        ("task: llm-sft\nbase_model: a/b\ndata: {path: org/set}\n", "data", "downloaded first"),
+        ("task: llm-sft\nbase_model: a/b\ndata: {path: no set}\n", "data", "names no dataset"),
     ],
 )
 def test_a_wrong_config_is_refused_at_its_field(text: str, field: str, said: str, tmp_path: Path) -> None:
@@ -161,3 +178,33 @@ def test_a_dataset_becomes_a_trained_model(suffix: str, tmp_path: Path) -> None:
     assert read_events(run.attempts / "train-1/events.jsonl")[-1].kind == "finished"
     estimated = engine("estimate", str(run.path), "--json")
     assert '"steps": 2' in estimated.stdout
+
+
+@pytest.mark.slow
+def test_the_settings_of_a_run_as_yaml_repeat_it(tmp_path: Path) -> None:
+    """Columns, turns, template and all that was chosen come again, and so does every loss."""
+    base = make_causal(tmp_path / "base", ["question answer human bot nice to meet you"])
+    data = tmp_path / "rows.csv"
+    data.write_text("said,other\n" + "".join(f"human: hello {n} \\n bot: nice to meet you {n},x\n" for n in range(24)))
+    words = ["text=said", "max_steps=4", "max_length=64", "template=zephyr", "valid=25%", "save_steps=2"]
+    first = ran(tmp_path, "first", str(data), "--method", "sft", "--model", str(base), *words)
+    spec = first.read_spec()
+    again = spec.__class__(**{**vars(spec), "model": spec.model.__class__(str(base))})
+    (tmp_path / "run.yaml").write_text(to_yaml(again))
+    second = ran(tmp_path, "second", str(tmp_path / "run.yaml"))
+    assert spec.train.as_conversation and spec.train.mapping == {"text": "said"}
+    assert second.read_spec() == spec
+    assert losses(second) == losses(first)
+
+
+def ran(folder: Path, name: str, *words: str) -> RunFolder:
+    command = [sys.executable, "-m", "engine", "train", *words, "--out", str(folder / name)]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "HF_HOME": str(folder / "cache")}
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=300, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return RunFolder(folder / name)
+
+
+def losses(run: RunFolder) -> list[float]:
+    events = read_events(run.attempts / "train-1" / "events.jsonl")
+    return [event.data["loss"] for event in events if event.kind == "step"]

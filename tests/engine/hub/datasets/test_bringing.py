@@ -8,9 +8,12 @@ from pathlib import Path
 
 import pytest
 
+from engine.events import read_events
+from engine.folder import RunFolder
 from engine.hub.client import connect
 from engine.hub.datasets.bringing import Brought, bring
 from engine.refusal import Refusal
+from tests.mini import make_causal
 from tests.twins.hub import Twin
 
 REPO = "local/rows"
@@ -102,10 +105,41 @@ def test_a_broken_file_among_several_is_named(twin: Twin, sha: str, tmp_path: Pa
         brought(twin, f"hf:{REPO}[large]", tmp_path)
 
 
+def engine(twin: Twin, home: Path, *words: object) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "engine", *map(str, words)]
+    environment = {**os.environ, **twin.environment(home), "OMP_NUM_THREADS": "1"}
+    return subprocess.run(
+        command, capture_output=True, text=True, env=environment, cwd=home.parent, timeout=300, check=False
+    )
+
+
 def test_a_dataset_of_the_hub_is_checked_from_the_command_line(twin: Twin, sha: str, tmp_path: Path) -> None:
-    words = [sys.executable, "-m", "engine", "check", f"hf:{REPO}", "--json"]
-    environment = {**os.environ, **twin.environment(tmp_path / "home")}
-    done = subprocess.run(words, capture_output=True, text=True, env=environment, timeout=120, check=False)
+    done = engine(twin, tmp_path / "home", "check", f"hf:{REPO}", "--json")
     report = json.loads(done.stdout)
     assert (done.returncode, report["rows"], report["columns"]) == (0, 2, ["text"])
     assert sha in done.stderr
+
+
+def test_a_preview_reads_both_its_files_from_the_hub(twin: Twin, sha: str, tmp_path: Path) -> None:
+    model = make_causal(tmp_path / "mini", ["a0 b1"])
+    words = (f"hf:{REPO}[large]:train[:4]", f"valid=hf:{REPO}[large]:train[3:]", "--model", model, "--json")
+    done = engine(twin, tmp_path / "home", "preview", *words)
+    assert done.returncode == 0, done.stdout + done.stderr
+    shown = json.loads(done.stdout)
+    assert (shown["rows_used"], shown["rows_held_out"]) == (4, 3)
+    assert "1 of 3 rows" in shown["warnings"][0], "the row that is in both is named"
+
+
+@pytest.mark.slow
+def test_a_training_on_datasets_of_the_hub_keeps_the_commit_that_it_read(twin: Twin, sha: str, tmp_path: Path) -> None:
+    model = make_causal(tmp_path / "mini", ["a0 b1"])
+    words = (f"hf:{REPO}[large]", f"valid=hf:{REPO}[large]:train[:2]", "--method", "sft", "--model", model)
+    done = engine(twin, tmp_path / "home", "train", *words, "max_steps=2")
+    assert done.returncode == 0, done.stdout + done.stderr
+    run = RunFolder(tmp_path / "runs" / "rows-sft")
+    spec = run.read_spec()
+    assert spec.train.name == f"rows-{sha[:12]}-large-train.jsonl" and spec.valid
+    assert (run.data / spec.train.name).exists()
+    assert read_events(run.attempts / "train-1/events.jsonl")[-1].kind == "finished"
+    missing = engine(twin, tmp_path / "home", "train", "hf:local/nothing", "--method", "sft", "--model", model)
+    assert missing.returncode == 1 and "There is no dataset local/nothing" in missing.stderr
