@@ -21,6 +21,8 @@ from engine.jobs import Attempt, JobSpec
 
 CLAIM = "claim.json"
 """In a run's folder: the repo that was made for it, and the commit that says so."""
+REJECTED = "rows.jsonl"
+"""In an attempt's folder: the rows that a training could not use, each with its number in the file and why."""
 ATTEMPT_VARIABLE = "THREADTUNE_ATTEMPT"
 """Names the attempt, as `<run>/<kind>-<n>`, in the environment of everything that belongs to it."""
 

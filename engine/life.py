@@ -82,7 +82,8 @@ def ended(run: Run, phase: Phase, now: float) -> Run:
         return run
     if run.cancel:
         return cancelled(run, now)
-    is_killed = kind == "train" and phase.name == "exited" and phase.code in KILLED
+    is_killed = kind == "train" and phase.name == "exited" and phase.code in mending.KILLED
+    run = replace(run, has_less_memory=run.has_less_memory or (is_killed and mending.can_halve_batch(run)))
     return again(run, _how_it_ended(kind, phase), now, "memory" if is_killed else "crash")
 
 
@@ -142,7 +143,7 @@ def _how_it_ended(kind: str, phase: Phase) -> str:
     work = WORK[kind]
     if phase.name == "lost":
         return f"{work} was lost: {phase.detail or 'it vanished without a word'}."
-    if phase.code in KILLED:
+    if phase.code in mending.KILLED:
         hint = f": {SMALLER}" if kind == "train" else ""
         return f"{work} was killed by the system, most often out of memory{hint}."
     if phase.code == 0:

@@ -13,6 +13,7 @@ from typing import Any, TypeVar
 
 import fsspec
 
+from engine.folder import REJECTED
 from engine.work.elsewhere.carried import FIRST, LAST, copy_out, parts_to_send
 
 FETCH_S = 2.0
@@ -85,7 +86,7 @@ class Carried:
         if is_over:
             for part in (f"{id}/output", f"{id}/lora", f"{id.partition('/')[0]}/checkpoints"):
                 copy_out(fs, f"{base}/{part}", self.root / part)
-            for name in ("loss.png",):
+            for name in ("loss.png", REJECTED):
                 if fs.exists(f"{folder}/{name}"):
                     take(fs, f"{folder}/{name}", self.root / id / name)
             take(fs, f"{folder}/{LAST}", self.root / id / LAST)

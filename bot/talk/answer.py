@@ -26,7 +26,7 @@ from bot.talk.commands import (
 from bot.talk.context import Context
 from bot.talk.datasets import cutting, reports
 from bot.talk.datasets.asked import Check
-from bot.talk.runs import ask, compare, mending, models, repeats, schedules, shown
+from bot.talk.runs import ask, compare, mending, models, rejected, repeats, schedules, shown
 from bot.team import approval, audit, forget, notices
 from bot.team.access import check_may_talk
 from bot.wording import help as words
@@ -147,6 +147,8 @@ async def _press(context: Context, incoming: Incoming, what: str, subject: str, 
             await reports.use_example(context, incoming, subject)
         case "why":
             await reports.explain(context, incoming, subject)
+        case "rows":
+            await rejected.show(context, incoming, subject)
         case "mend":
             await mending.mend(context, incoming, subject, detail)
         case "schedule":

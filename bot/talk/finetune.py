@@ -26,6 +26,7 @@ from engine.data.types import Preview
 from engine.hub.datasets.words import is_words
 from engine.jobs import JobSpec, Model, Source, Target
 from engine.refusal import Refusal
+from engine.work.config import to_yaml
 
 log = structlog.get_logger()
 PREVIEW_S = 120.0
@@ -176,7 +177,7 @@ def _start(db: Connection, context: Context, incoming: Incoming, draft_id: str, 
     spec = replace(draft.spec, requester=incoming.person.id)
     run = engine.store.queue_run(db, spec, context.clock(), draft.hours * 3600)
     store.watch(db, run.id, incoming.place, incoming.person, is_private)
-    _settle(db, incoming, draft, f"Run {run.id}, started by {incoming.person.name}")
+    _settle(db, incoming, draft, f"Run {run.id}, started by {incoming.person.name}", to_yaml(spec))
     return run.id
 
 
@@ -188,10 +189,10 @@ def check_limit(db: Connection, context: Context, requester: str, hours: float =
         raise NeedsApproval(quotas)
 
 
-def _settle(db: Connection, incoming: Incoming, draft: Draft, outcome: str) -> None:
-    """Leave a draft's message standing under its outcome."""
+def _settle(db: Connection, incoming: Incoming, draft: Draft, outcome: str, settings: str = "") -> None:
+    """Leave a draft's message standing under its outcome, with the settings of the run that it became."""
     if said := store.said(db, draft.message):
-        store.say(db, incoming.place, words.taken(said, outcome))
+        store.say(db, incoming.place, words.taken(said, outcome, settings))
 
 
 async def drop(context: Context, incoming: Incoming, draft_id: str) -> None:

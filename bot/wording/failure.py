@@ -1,9 +1,10 @@
 """The card of a run that failed: the buttons that start a mended one, or show what has to be mended first."""
 
 from collections.abc import Iterator
+from pathlib import Path
 
-from bot.chat import Button
-from bot.wording.numbers import number
+from bot.chat import Button, File, Message
+from bot.wording.numbers import count, number
 from bot.wording.report import short
 from engine.jobs import Run, Status
 from engine.plan.mending import Mend, mends
@@ -17,15 +18,23 @@ def buttons(run: Run) -> tuple[Button, ...]:
     starts = [
         Button(_label(run, mend), f"mend:{run.id}:{mend.name}", "primary" if mend is made[0] else "") for mend in made
     ]
+    if run.status is Status.failed and run.trouble == "nan":
+        starts.append(Button("Show that step's rows", f"rows:{run.id}"))
     if run.status is Status.cancelled and run.progress.saved_step and run.done != "train":
         starts.append(Button(f"Go on from step {run.progress.saved_step:,}", f"resume:{run.id}"))
     return tuple(starts)
 
 
+def rejected(key: str, run: str, rows: int, file: Path) -> Message:
+    """The rows that a training could not use."""
+    text = f"{count(rows, 'row')} of run {run}, each with its number in the file and why it stands here."
+    return Message(key, text, files=(File(f"run-{run}-rows.jsonl", file),))
+
+
 def _choices(run: Run) -> Iterator[Button]:
     source = run.spec.train
     if run.trouble == "data":
-        yield Button("Show the rows", f"why:{short(source.sha256)}", "primary")
+        yield Button("Show the rows", f"rows:{run.id}", "primary")
         yield Button("Plan it anew", f"plan:{short(source.sha256)}:{run.spec.method}")
     else:
         yield Button("Plan it with the usual model", f"plan:{short(source.sha256)}:{run.spec.method}", "primary")

@@ -9,7 +9,9 @@ from urllib.parse import urlsplit
 from bot.chat import Button, Chart, File, Message, Person, Table
 from bot.wording import failure
 from bot.wording.numbers import bar, count, duration, number, size, sparkline
+from bot.wording.plan import AS_YAML
 from engine.jobs import Answer, Result, Run, Status
+from engine.work.config import to_yaml
 
 MAX_CELL = 200
 OPEN = (Status.running, Status.queued, Status.waiting, Status.trained, Status.pushing)
@@ -252,7 +254,8 @@ def revoked(run: Run, person: Person, why: str) -> Message:
 def queued_again(key: str, run: Run) -> Message:
     words = "goes on from the last checkpoint of" if run.resumes else "repeats"
     what = "pushes the model of" if run.done == "train" else words
-    return Message(key, f"Run {run.id} {what} run {run.of}.")
+    settings = "" if run.done == "train" else f"{AS_YAML}\n{to_yaml(run.spec).strip()}"
+    return Message(key, f"Run {run.id} {what} run {run.of}.", code=settings)
 
 
 def pushing_again(key: str, run: Run) -> Message:

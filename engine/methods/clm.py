@@ -18,6 +18,7 @@ def prepare(task: Task) -> Work:
     max_length = task.whole("max_length")
     encoded = [piece for row in train for piece in encoding.whole_rows(tokenizer, row, max_length)]
     held_out = [piece for row in valid for piece in encoding.whole_rows(tokenizer, row, max_length)]
+    rows.leave_out(task, {piece["row"] for piece in encoded})
     rows.check_any(encoded)
     names = ("input_ids", "labels")
     is_packed = task.is_on("packing")

@@ -19,6 +19,7 @@ def prepare(task: Task) -> Work:
         raise Failure("model", f"{model_id} has no mask token: mlm needs an encoder such as BERT, or use clm with it.")
     encoded = [piece for row in train for piece in encoding.masked_rows(tokenizer, row, task.whole("max_length"))]
     held_out = [piece for row in valid for piece in encoding.masked_rows(tokenizer, row, task.whole("max_length"))]
+    rows.leave_out(task, {piece["row"] for piece in encoded})
     rows.check_any(encoded)
     model = weights.load_model(task, "MaskedLM")
     lora = weights.lora_config(task, "FEATURE_EXTRACTION", keep=weights.head_names(model))

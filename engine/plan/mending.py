@@ -6,6 +6,8 @@ from dataclasses import dataclass, field, replace
 from engine.jobs import JobSpec, Run, Status, Value
 from engine.plan.combinations import can_halve
 
+KILLED = (-9, 137)
+"""Exit codes of a process that was ended by SIGKILL: as a child of ours, and inside a shell or a container."""
 SHORTEST = 64
 """Tokens below which a row is not cut to save memory."""
 

@@ -12,6 +12,7 @@ import pytest
 
 from bot.chat import Command, Person, Place, Press
 from bot.settings import Settings
+from bot.wording.plan import AS_YAML
 from engine.events import read_events
 from engine.hub.client import connect
 from tests.e2e.house import ANN, TEAM, THREAD, house, hub, settings, trainers
@@ -48,6 +49,9 @@ async def test_a_dropped_file_becomes_a_private_model_with_its_link_in_the_threa
         assert final.table and final.table.columns == ("Prompt", "Before", "After")
         assert [file.name for file in final.files] == ["run-1-loss.png", "run-1.yaml"]
         assert final.files[0].path.read_bytes().startswith(b"\x89PNG")
+        draft = next(message for message in room.all(THREAD) if message.key == plan.key)
+        assert draft.title == "Run 1, started by ann"
+        assert draft.code.startswith(AS_YAML) and "method: sft" in draft.code and "max_steps: 4" in draft.code
         (card,) = room.all(TEAM)
         assert "succeeded" in card.title
         live = [message for message in room.all(THREAD) if message.key == "run/1/live"]

@@ -30,7 +30,7 @@ def parts_to_send(run: Path, attempt: Path) -> Iterator[Path]:
     for path in sorted(run.rglob("*")):
         inside = path.relative_to(run).parts
         is_others = inside[0] == "attempts" and not path.is_relative_to(attempt)
-        if path.is_file() and (not is_others or path.name == "events.jsonl"):
+        if path.is_file() and (not is_others or path.name in ("events.jsonl", LAST)):
             yield path
 
 

@@ -18,6 +18,7 @@ from engine.work.speed import choices
 from engine.work.training.checkpoints import mark_complete
 from engine.work.training.hints import Curves, hints
 from engine.work.training.resume import keep_learning_rate, told_hints
+from engine.work.training.rows import leave_step
 from engine.work.training.task import Failure, Task
 from engine.work.training.weights import has_gpu
 
@@ -100,10 +101,12 @@ class CountingCollator:
         self.collate = collate
         self.tokens = 0
         self.rows: set[int] = set()
+        self.batches: deque[set[int]] = deque()
+        """The rows of each batch that was collated and not yet learned: loaders are a batch ahead."""
 
     def __call__(self, rows: list[Any]) -> Any:
-        for row in rows:
-            self.rows.update(row["rows"] if "rows" in row else [row["row"]])
+        self.batches.append({number for row in rows for number in (row["rows"] if "rows" in row else [row["row"]])})
+        self.rows |= self.batches[-1]
         batch = self.collate([{name: row[name] for name in row if name not in OURS} for row in rows])
         masks = [value for name, value in batch.items() if name.endswith("attention_mask")]
         packed = [batch["input_ids"]] if not masks and "input_ids" in batch else []
@@ -124,6 +127,9 @@ class Watch(TrainerCallback):  # type: ignore[misc]  # transformers has no types
         self.grad_norms: list[float] = []
         self.held_out: list[tuple[int, float]] = []
         self.hints = told_hints(task)
+        self.step_rows: set[int] = set()
+        """The rows of the step at work, or of the last one."""
+        self.is_new_step = True
         self.recent: deque[tuple[float, int]] = deque(maxlen=RECENT + 1)
         """When each of the last steps ended, and how many tokens had been seen by then."""
 
@@ -131,7 +137,17 @@ class Watch(TrainerCallback):  # type: ignore[misc]  # transformers has no types
         keep_learning_rate(self.task.number("learning_rate"), have.get("optimizer"), have.get("lr_scheduler"))
         self.recent.append((time.monotonic(), self.collator.tokens))
 
+    def on_substep_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+        self.note_rows(is_last=False)
+
+    def note_rows(self, *, is_last: bool) -> None:
+        """One batch was learned; with the last one of a step its rows stand until the next step begins."""
+        learned = self.collator.batches.popleft() if self.collator.batches else set()
+        self.step_rows = learned if self.is_new_step else self.step_rows | learned
+        self.is_new_step = is_last
+
     def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+        self.note_rows(is_last=True)
         self.recent.append((time.monotonic(), self.collator.tokens))
         if state.global_step >= state.max_steps:
             control.should_save = False  # what comes next is the output itself
@@ -145,6 +161,8 @@ class Watch(TrainerCallback):  # type: ignore[misc]  # transformers has no types
         if logs is None or "loss" not in logs:
             return
         loss, grad_norm = float(logs["loss"]), float(logs.get("grad_norm", 0.0))
+        if not (math.isfinite(loss) and math.isfinite(grad_norm)):
+            leave_step(self.task, state.global_step, self.step_rows)
         check_finite(state.global_step, loss, grad_norm)
         self.losses.append(loss)
         self.grad_norms.append(grad_norm)

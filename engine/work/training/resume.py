@@ -1,5 +1,6 @@
 """A training that was cut off: where it goes on, with which batch, and what people are told of it."""
 
+import json
 import math
 import os
 import shutil
@@ -11,28 +12,44 @@ from typing import Any
 from engine.events import Event, read_events
 from engine.jobs import Attempt, Value
 from engine.plan.combinations import can_halve
+from engine.plan.mending import KILLED
 from engine.work.training.checkpoints import drop_damaged, last_good, step_of
 from engine.work.training.task import Task
 
 
 def earlier(attempt: Attempt) -> list[list[Event]]:
     """What each attempt before this one reported, oldest first."""
-    folders = (replace(attempt, number=number).folder for number in range(1, attempt.number))
-    return [read_events(folder / "events.jsonl") for folder in folders]
+    return [read_events(folder / "events.jsonl") for folder in earlier_folders(attempt)]
+
+
+def earlier_folders(attempt: Attempt) -> list[Path]:
+    return [replace(attempt, number=number).folder for number in range(1, attempt.number)]
 
 
 def smaller(task: Task) -> Task:
     """The task with half the batch and twice the accumulation, if an earlier attempt ran out of memory.
 
-    The effective batch stays what was agreed, so that steps and checkpoints mean the same.
+    The effective batch stays what was agreed, so that steps and checkpoints mean the same. An attempt that the system
+    killed has run out too: where memory is short, the kernel ends the largest process without a word.
     """
     has_run_out = any(event.kind == "out_of_memory" for events in earlier(task.attempt) for event in events)
-    if not has_run_out or not can_halve(task.spec.method, task.whole("batch_size")):
+    was_killed = any(map(is_killed, earlier_folders(task.attempt)))
+    if not (has_run_out or was_killed) or not can_halve(task.spec.method, task.whole("batch_size")):
         return task
     halved = halve(task.settings)
     words = f"batch_size={halved['batch_size']} gradient_accumulation={halved['gradient_accumulation']}"
-    task.report("warning", text=f"The memory was not enough, so this try takes {words}.")
+    why = "The memory was not enough" if has_run_out else "A try was killed, most often for want of memory"
+    task.report("warning", text=f"{why}, so this try takes {words}.")
     return replace(task, settings=halved)
+
+
+def is_killed(folder: Path) -> bool:
+    """Whether the attempt's process was ended by SIGKILL that nobody here had sent."""
+    try:
+        record = json.loads((folder / "exit.json").read_bytes())
+    except (OSError, ValueError):
+        return False
+    return record.get("code") in KILLED and not record.get("was_stopped")
 
 
 def halve(settings: Mapping[str, Value]) -> dict[str, Value]:

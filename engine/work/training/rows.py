@@ -3,13 +3,20 @@
 Tokenised here and not by the trainers: they drop rows without a word, and disagree on where an answer begins.
 """
 
+import json
+import os
 from collections.abc import Callable, Iterable, Sequence
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
 from engine.data.encoding import IGNORED, Encoded, Row
+from engine.folder import REJECTED
 from engine.work.speed.kept import kept
 from engine.work.training.task import Failure, Task
+
+MOST_LEFT = 1_000
+"""Rows that are listed: more would say no more."""
 
 
 def read_rows(path: Path) -> list[Row]:
@@ -33,6 +40,7 @@ def encode_all(task: Task, rows: Iterable[Row], encode: Callable[[Row], Encoded 
     """`encode` of each row; a row of which nothing is left to learn is dropped. Both cut and dropped rows are told."""
     encoded = kept(task, task.folder.rows("train"), lambda: [encode(row) for row in rows])
     used = [item for item in encoded if item is not None]
+    leave_out(task, {item["row"] for item in used})
     check_any(used)
     cut = sum(bool(item["is_cut"]) for item in used)
     if cut:
@@ -40,6 +48,26 @@ def encode_all(task: Task, rows: Iterable[Row], encode: Callable[[Row], Encoded 
     if len(used) < len(encoded):
         task.report("warning", text=f"{len(encoded) - len(used)} rows were left out: nothing in them can be learned.")
     return used
+
+
+def leave_out(task: Task, used: set[int]) -> None:
+    """Leave a list of the rows of which nothing is learned, if there are any."""
+    why = f"nothing of it is left to learn within max_length={task.whole('max_length')}"
+    left = [row for row in read_rows(task.folder.rows("train")) if row["row"] not in used]
+    leave_rows(task, left, why)
+
+
+def leave_step(task: Task, step: int, numbers: set[int]) -> None:
+    """Leave a list of the rows of a step whose loss is no number."""
+    rows = (row for row in read_rows(task.folder.rows("train")) if row["row"] in numbers)
+    leave_rows(task, rows, f"it was learned in step {step}, whose loss is no number")
+
+
+def leave_rows(task: Task, rows: Iterable[Row], why: str) -> None:
+    """Write rows with their number in the file into the attempt's folder, for whoever asks what was wrong with them."""
+    lines = [json.dumps({"row": row["row"], "why": why, **row}, ensure_ascii=False) for row in islice(rows, MOST_LEFT)]
+    if lines and os.environ.get("RANK", "0") == "0":
+        (task.attempt.folder / REJECTED).write_text("\n".join(lines) + "\n", encoding="utf-8")
 
 
 def encode_held_out(rows: Iterable[Row], encode: Callable[[Row], Encoded | None]) -> list[Encoded]:
