@@ -1,6 +1,7 @@
 """Each failure of a run, made to happen: the exact sentence that a person reads, and the button that mends it."""
 
 import errno
+import json
 import os
 import subprocess
 import sys
@@ -16,12 +17,13 @@ from bot.wording import run as words
 from engine import life
 from engine.events import Event, read_events
 from engine.executor import Phase
-from engine.folder import ATTEMPT_VARIABLE, RunFolder
+from engine.folder import ATTEMPT_VARIABLE, REJECTED, RunFolder
 from engine.jobs import Progress, Run, Status, Target, Value
 from engine.plan.mending import mended
 from engine.work.placing import carry_over
 from engine.work.train import train
 from engine.work.training.loop import Watch
+from engine.work.training.resume import is_killed
 from tests.engine.methods.conftest import TEXTS, rows_for
 from tests.mini import make_causal, make_run
 
@@ -73,14 +75,17 @@ def at_step(step: int, act: Callable[[], None]) -> Break:
     return lambda patch, _: patch.setattr(Watch, "on_step_end", on_step_end)
 
 
-def loss_is_none(patch: pytest.MonkeyPatch, _: RunFolder) -> None:
+def loss_is_none_at(step: int) -> Break:
     real = Watch.on_log
 
     def on_log(self: Watch, args: Any, state: Any, control: Any, logs: Any = None, **rest: Any) -> None:
-        is_broken = state.global_step == 5 and "loss" in logs
+        is_broken = state.global_step == step and "loss" in logs
         real(self, args, state, control, {**logs, "loss": float("nan")} if is_broken else logs, **rest)
 
-    patch.setattr(Watch, "on_log", on_log)
+    return lambda patch, _: patch.setattr(Watch, "on_log", on_log)
+
+
+loss_is_none = loss_is_none_at(5)
 
 
 def run_out() -> None:
@@ -112,14 +117,14 @@ class Case:
     method: str = "sft"
 
 
-ROWS = {"Show the rows": f"why:{SHA}", "Plan it anew": f"plan:{SHA}:sft"}
+ROWS = {"Show the rows": "rows:7", "Plan it anew": f"plan:{SHA}:sft"}
 CASES = (
     Case(
         "nan",
         loss_is_none,
         "The loss is no longer a number (step 5), so the training was ended. Half the learning_rate usually helps; "
         "if not, look for rows that are empty or garbled.",
-        {"Start with learning_rate 0.001, from step 4": "mend:7:rate"},
+        {"Start with learning_rate 0.001, from step 4": "mend:7:rate", "Show that step's rows": "rows:7"},
         "nan",
     ),
     Case(
@@ -179,6 +184,43 @@ def test_a_failure_is_one_sentence_and_the_button_that_mends_it(
 
 def buttons(card: Message) -> dict[str, str]:
     return {button.label: button.action for button in card.buttons}
+
+
+def test_the_rows_of_a_step_whose_loss_is_no_number_are_listed(
+    causal: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two batches a step, and a loader that is a batch ahead: the rows are those of step 3, no others."""
+    place = make_run(tmp_path / "7", "sft", causal, rows_for("sft"), (), **{**FAST, "batch_size": 2})
+    place.write_spec(replace(place.read_spec(), parameters={**FAST, "batch_size": 2, "gradient_accumulation": 2}))
+    learned: list[set[int]] = []
+    real = Watch.note_rows
+
+    def note_rows(self: Watch, *, is_last: bool) -> None:
+        learned.append(self.collator.batches[0])
+        real(self, is_last=is_last)
+
+    monkeypatch.setattr(Watch, "note_rows", note_rows)
+    loss_is_none_at(3)(monkeypatch, place)
+    assert not train(place.path)
+    rows = [json.loads(line) for line in (place.attempts / "train-1" / REJECTED).read_text().splitlines()]
+    assert len(learned) == 6
+    assert {row["row"] for row in rows} == learned[4] | learned[5] and len(rows) == 4
+    assert rows[0]["why"] == "it was learned in step 3, whose loss is no number"
+    assert rows[0]["messages"]
+
+
+@pytest.mark.parametrize("method", ["sft", "clm"])
+def test_rows_of_which_nothing_is_learned_are_listed(method: str, causal: Path, tmp_path: Path) -> None:
+    """Every answer lies behind max_length, or there is no text at all."""
+    long = {"messages": [{"role": "user", "content": "hello " * 400}, {"role": "assistant", "content": "nice"}]}
+    rows = [long] * 3 if method == "sft" else [{"text": ""}] * 3
+    place = make_run(tmp_path / "7", method, causal, rows, (), **FAST)
+    run = attempt(place, Run("7", place.read_spec(), Status.running, done="fetch", attempt="fetch-1", started_at=1.0))
+    assert (run.status, run.trouble) == (Status.failed, "data")
+    assert "No row has anything to learn" in run.reason
+    listed = (place.attempts / "train-1" / REJECTED).read_text().splitlines()
+    assert [json.loads(line)["row"] for line in listed] == [1, 2, 3]
+    assert "nothing of it is left to learn within max_length=128" in listed[0]
 
 
 def test_memory_that_runs_out_once_is_mended_by_itself(
@@ -269,7 +311,27 @@ def test_three_kills_end_it_with_less_to_hold() -> None:
         "The training was killed by the system, most often out of memory: try a smaller batch_size or max_length. "
         "That was try 3; there are 3."
     )
-    assert buttons(card) == {"Start with batches of 2 × 2, from step 20": "mend:7:half"}
+    assert buttons(card) == {"Start with batches of 1 × 4, from step 20": "mend:7:half"}
+
+
+def test_a_kill_by_the_system_costs_half_the_batch_once_and_is_said(causal: Path, tmp_path: Path) -> None:
+    """The kernel ends a process that takes too much memory with SIGKILL, and the process cannot say so."""
+    place, run = begin(tmp_path, causal)
+    run = life.begin(run, "train-1", 2.0)
+    (place.attempts / "train-1").mkdir(parents=True)
+    (place.attempts / "train-1" / "exit.json").write_text('{"code": -9, "at": 1.0, "was_stopped": false}')
+    run = life.ended(run, Phase("exited", -9), 3.0)
+    assert run.has_less_memory and run.again
+    run = attempt(place, run)
+    assert run.status is Status.succeeded
+    said = "A try was killed, most often for want of memory, so this try takes batch_size=2 gradient_accumulation=2."
+    assert said in run.progress.notices
+
+
+def test_a_kill_that_we_sent_costs_nothing(tmp_path: Path) -> None:
+    (tmp_path / "exit.json").write_text('{"code": -9, "at": 1.0, "was_stopped": true}')
+    assert not is_killed(tmp_path)
+    assert not is_killed(tmp_path / "nothing")
 
 
 def under_way(**changes: Any) -> Run:
