@@ -95,7 +95,7 @@ def make_preview(wish: Wish) -> Preview:
     is_open = report.type.endswith("conversational")
     return replace(
         made,
-        warnings=(valid.warning,) if valid and valid.warning else (),
+        warnings=(*made.warnings, *filter(None, [valid.warning if valid else ""])),
         estimate=priced(made.estimate, gpus, price),
         model_reason=with_time(reason, slot, made.estimate.seconds),
         templates=templates_for(wish.method, look, given) if is_open else (),

@@ -8,11 +8,14 @@ from typing import Any
 
 from bot.chat import Command, Incoming, Person, Place, Press, Upload
 from bot.talk.commands import parse
+from bot.talk.datasets.asked import FENCE
 from engine.refusal import Refusal
 
 Payload = dict[str, Any]
 FROM_PEOPLE = (None, "file_share", "thread_broadcast")
 LINK = re.compile(r"<(?:https?|mailto):[^|>]*\|([^>]*)>|<((?:https?|mailto):[^>]*)>")
+HALF = re.compile("[\ud800-\udfff]")
+"""Half a character, which is no text and cannot be stored."""
 QUOTES = str.maketrans("“”„‘’", '"""\'\'')
 
 
@@ -71,7 +74,8 @@ def incomings(message: Payload, channel: str, me: Bot, person: Person) -> Iterab
 
 
 def upload(file: Payload) -> Upload:
-    return Upload(file["id"], file.get("name") or file.get("title") or "file", int(file.get("size") or 0))
+    name = HALF.sub("\ufffd", file.get("name") or file.get("title") or "file")
+    return Upload(file["id"], name, int(file.get("size") or 0))
 
 
 def _thread(message: Payload, channel: str) -> Where:
@@ -90,9 +94,12 @@ def said_to_the_bot(text: str, channel: str, me: Bot) -> str | None:
 
 
 def words(text: str) -> str:
-    """As it was typed: without Slack's link marks, entities and curly quotes, and without `/finetune` itself."""
-    bare = html.unescape(LINK.sub(lambda link: link[1] or link[2], text)).translate(QUOTES).replace("\xa0", " ")
-    return bare.strip().removeprefix("/finetune").strip()
+    """As it was typed: without Slack's link marks, entities and curly quotes, and without `/finetune` itself. In a code
+    block, where rows are pasted, quotes and spaces stay what they are."""
+    parts = html.unescape(LINK.sub(lambda link: link[1] or link[2], text)).split(FENCE)
+    typed = (part if n % 2 else part.translate(QUOTES).replace("\xa0", " ") for n, part in enumerate(parts))
+    bare = FENCE.join(typed)
+    return HALF.sub("\ufffd", bare).strip().removeprefix("/finetune").strip()
 
 
 def _is_command(text: str) -> bool:

@@ -10,8 +10,9 @@ from engine.data.preview.plan import Plan, choose_plan, other_plan
 from engine.data.preview.rows import Rows
 from engine.data.preview.samples import sample, samples
 from engine.data.preview.tokens import FileTokenizer
+from engine.data.shown import shown
 from engine.data.trainer_rows import keeps_marks, open_ended
-from engine.data.turns import LITERAL_NEWLINE, unescape
+from engine.data.turns import LITERAL_NEWLINE, MARKS, marks_as_text, unescape
 from engine.data.types import Estimate, Preview, Report, Row, Setting
 from engine.jobs import Source, Value
 from engine.plan.models import Look
@@ -74,7 +75,24 @@ def preview(
         estimate=estimate(settings, used, round(fate.tokens["total"] * used / max(1, fate.used))),
         mapping=dict(plan.way),
         marks=_marks(report, plan),
+        warnings=_spaced_marks(rows, plan),
     )
+
+
+def _spaced_marks(rows: Sequence[Row], plan: Plan) -> tuple[str, ...]:
+    """That marks of templates in cells are read as letters, with the first one as an example."""
+    if keeps_marks(plan.method, plan.way, plan.source, plan.has_template):
+        return ()
+    for number, row in enumerate(rows, 1):
+        for column in plan.way.values():
+            cell = row.get(column)
+            if isinstance(cell, str) and ("<" in cell or "[" in cell) and (found := MARKS.search(cell)):
+                mark = found[0]
+                words = (
+                    f"Marks of chat templates in cells are read as letters, which end no turn: {shown(mark)} of row "
+                )
+                return (f"{words}{number} as {shown(marks_as_text(mark))}, with a space in it.",)
+    return ()
 
 
 def _marks(report: Report, plan: Plan) -> str:

@@ -232,3 +232,15 @@ def test_templates_are_rendered_as_transformers_renders_them(
     messages = [{"role": "user", "content": ' a "ü" <b> '}, {"role": "assistant", "content": "b\n"}]
     theirs = AutoTokenizer.from_pretrained(tmp_path).apply_chat_template(messages, tokenize=False)
     assert FileTokenizer(tmp_path).apply_chat_template(messages) == theirs
+
+
+def test_marks_that_are_read_as_letters_are_said_so(models: Mapping[str, Path], tmp_path: Path) -> None:
+    rows = [
+        {"prompt": "why", "text": "so", "rejected_text": "no"},
+        {"prompt": "a", "text": "b</s>", "rejected_text": "c"},
+    ]
+    (warning,) = show(tmp_path, rows, "dpo", models["chat"]).warnings
+    assert "`</s>` of row 2 as `< /s>`" in warning
+    assert show(tmp_path, rows[:1], "dpo", models["chat"]).warnings == ()
+    plain = show(tmp_path, [{"text": "b</s>"}], "sft", models["plain"])
+    assert plain.warnings == () and "b</s>" in plain.samples[0].text, "formatted already: as it stands"
