@@ -161,6 +161,8 @@ async def _press(context: Context, incoming: Incoming, what: str, subject: str, 
             await repeats.retry(context, incoming, Retry(subject))
         case "push":
             await repeats.push(context, incoming, Push(subject))
+        case "both":
+            await compare.ask_both(context, incoming, subject, detail)
         case "ask":
             await ask.pressed(context, incoming, subject, detail)
         case "cancel":

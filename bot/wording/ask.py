@@ -8,10 +8,12 @@ from bot.wording.numbers import count, duration, number
 from bot.wording.plan import value
 from bot.wording.run import METRICS, name
 from engine.jobs import Answer, Run
-from engine.work.asking.questions import Question
+from engine.work.asking.questions import AT_WORK, Question
 
 MAX_ANSWER = 900
 MAX_CELL = 300
+MAX_PUT = 2
+"""Prompts of each of two runs that are put to both."""
 HOW = {
     "mlm": "Write [MASK] where it should fill in a word.",
     "reward": "Each text gets a score: higher is better, by its taste.",
@@ -41,7 +43,8 @@ def loaded(run: Run, question: Question) -> Message:
 def how_to_ask(run: Run) -> str:
     return (
         f"Loaded. Ask here: mention me with your question, or `/finetune ask {run.id} your question`. "
-        "The base model answers beside it. After 5 minutes without a question it is unloaded."
+        "The base model answers beside it. What was said here before is part of each question, where it was trained on "
+        "conversations. After 5 minutes without a question it is unloaded."
     )
 
 
@@ -77,13 +80,48 @@ def cut(text: str, most: int) -> str:
 Pair = tuple[Run, Run]
 
 
-def compared(key: str, left: Run, right: Run) -> Message:
-    """Two runs in one table: data, base, the settings that differ, metrics, and the prompts that both were asked."""
+def compared(key: str, left: Run, right: Run, asked: Sequence[Question] = ()) -> Message:
+    """Two runs in one table: data, base, the settings that differ, metrics, and the prompts that both were asked.
+
+    `asked` are the prompts that were put to both for this table, first all of the left run's.
+    """
     both = (left, right)
-    rows = tuple(chain(_facts(both), _settings(both), _metrics(both), _prompts(both)))
-    buttons = (ask_button(both, "Ask both"),) if all(run.done in ("train", "push") for run in both) else ()
+    prompts = _asked(both, asked) if asked else _prompts(both)
+    rows = tuple(chain(_facts(both), _settings(both), _metrics(both), prompts))
+    can_ask = not asked and all(run.done in ("train", "push") for run in both)
+    buttons = tuple(_ways_to_ask(both)) if can_ask else ()
     title, table = f"Runs {left.id} and {right.id}", Table(_columns(both), rows)
-    return Message(key, _verdict(both), title=title, table=table, buttons=buttons)
+    return Message(key, _verdict(both, asked), title=title, table=table, buttons=buttons)
+
+
+def _ways_to_ask(both: Pair) -> Iterable[Button]:
+    left, right = both
+    if same_prompts(left, right) and not common(left.result.answers, right.result.answers):
+        yield Button("Put the same prompts to both", f"both:{left.id}:{right.id}", "primary")
+    yield ask_button(both, "Ask both")
+
+
+def same_prompts(left: Run, right: Run) -> tuple[str, ...]:
+    """Prompts of either run that both can be asked: some of the one, then as many of the other. Runs that answer
+    differently, as a reward model and one that writes do, have none."""
+    if HOW.get(left.spec.method) != HOW.get(right.spec.method):
+        return ()
+    own = [answer.prompt for run in (left, right) for answer in run.result.answers[:MAX_PUT]]
+    return tuple(dict.fromkeys(own))
+
+
+def _asked(both: Pair, asked: Sequence[Question]) -> Iterable[tuple[str, ...]]:
+    """A row for each prompt that was put to both; what is not answered yet says how it stands."""
+    by_run = [{question.text: question for question in asked if question.run == run.id} for run in both]
+    for text in by_run[0]:
+        yield f"“{cut(text, MAX_CELL)}”", *(_stands(answers.get(text)) for answers in by_run)
+
+
+def _stands(question: Question | None) -> str:
+    if question is None:
+        return "–"
+    says = {"waiting": "it waits for room …", "loading": "…", "failed": question.reason}
+    return says.get(question.state) or cut(question.tuned, MAX_CELL) or "(nothing)"
 
 
 def _columns(both: Pair) -> tuple[str, str, str]:
@@ -142,12 +180,15 @@ def _prompts(both: Pair) -> Iterable[tuple[str, ...]]:
         yield f"“{cut(left.prompt, MAX_CELL)}”", cut(left.tuned, MAX_CELL), cut(right.tuned, MAX_CELL)
 
 
-def _verdict(both: Pair) -> str:
+def _verdict(both: Pair, asked: Sequence[Question]) -> str:
     left, right = both
     same = len(common(left.result.answers, right.result.answers))
-    said = [] if same else ["They were asked no prompt in common; `/finetune ask` puts the same one to each."]
-    if same:
-        said = [f"{count(same, 'prompt')} answered by both."]
+    said = [f"{count(same, 'prompt')} answered by both."]
+    if not same:
+        said = ["They were asked no prompt in common; `/finetune ask` puts the same one to each."]
+    if asked:
+        left_over = sum(question.state in AT_WORK for question in asked)
+        said = [f"{count(len(asked) // 2, 'prompt')} put to both, {count(left_over, 'answer')} to come."]
     if left.spec.train.sha256 != right.spec.train.sha256:
         said.append("They were trained on different rows, so their held-out figures are of different rows too.")
     return " ".join(said)

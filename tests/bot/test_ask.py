@@ -152,6 +152,36 @@ async def test_two_runs_stand_in_one_table(context: Context) -> None:
     assert "no run 9" in (await said(context, "compare 1 9", "k2")).text
 
 
+async def test_two_runs_without_a_prompt_in_common_are_put_the_same_ones_in_one_table(context: Context) -> None:
+    await knows(context, DONE)
+    await knows(context, replace(DONE, result=replace(RESULT, answers=(Answer("how?", "so", "thus"),))))
+    message = await said(context, "compare 1 2")
+    assert [button.action for button in message.buttons] == ["both:1:2", "ask:1:2"]
+    filling = await said(context, Press("both:1:2"), "k2")
+    assert filling.text.startswith("2 prompts put to both, 4 answers to come.")
+    asked = await context.database.read(questions.at_work)
+    assert [(question.run, question.text, question.group) for question in asked] == [
+        ("1", "why?", "k2/answer"), ("1", "how?", "k2/answer"), ("2", "why?", "k2/answer"), ("2", "how?", "k2/answer"),
+    ]  # fmt: skip
+    for question in asked:
+        await context.database.write(questions.save, questions.answered(question, "dunno", f"{question.run} says"))
+    await ask.tick(context)
+    full = await context.database.read(store.said, "k2/answer")
+    assert full and full.table and full.buttons == ()
+    rows = {first: rest for first, *rest in full.table.rows}
+    assert rows["“why?”"] == rows["“how?”"] == ["1 says", "2 says"]
+    assert rows["Held-out loss"] and rows["Data"]
+    assert full.text.startswith("2 prompts put to both, 0 answers to come.")
+
+
+async def test_runs_that_answer_in_other_ways_are_not_put_the_same_prompts(context: Context) -> None:
+    await knows(context, DONE)
+    await knows(context, replace(DONE, spec=replace(SPEC, method="reward")))
+    assert "no prompts that both could answer" in (await said(context, Press("both:1:2"))).text
+    await knows(context, replace(DONE, status=Status.failed, done="fetch"))
+    assert "need a trained model" in (await said(context, Press("both:1:3"), "k2")).text
+
+
 def test_runs_without_a_prompt_in_common_say_how_to_ask_both() -> None:
     other = replace(DONE, id="2", result=replace(RESULT, answers=()))
     assert "no prompt in common" in words.compared("k", replace(DONE, id="1"), other).text

@@ -8,7 +8,7 @@ from bot.chat import Incoming, Place, Press
 from bot.talk import commands
 from bot.talk.commands import Request
 from bot.talk.context import Context
-from bot.talk.runs import shown
+from bot.talk.runs import compare, shown
 from bot.talk.trying import Ask
 from bot.team.access import check_may_start
 from bot.wording import ask as words
@@ -58,7 +58,9 @@ async def ask(context: Context, incoming: Incoming, request: Ask, name: str = "a
 
 
 def _put(db: Connection, question: Question) -> None:
-    waiting = [other for other in questions.at_work(db) if other.place == question.place and other.text]
+    waiting = [
+        other for other in questions.at_work(db) if other.place == question.place and other.text and not other.group
+    ]
     if len(waiting) >= MOST_WAITING and all(other.key != question.key for other in waiting):
         raise Refusal(f"{len(waiting)} questions wait for their answers in this thread already.")
     questions.put(db, question)
@@ -84,11 +86,13 @@ def _last_trained(db: Connection, place: Place) -> str:
 async def tick(context: Context) -> None:
     """Say how each question stands that changed since it was told."""
     for question in await context.database.read(questions.untold):
-        await context.database.write(_tell, question)
+        await context.database.write(_tell, context, question)
 
 
-def _tell(db: Connection, question: Question) -> None:
+def _tell(db: Connection, context: Context, question: Question) -> None:
     run: Run | None = engine.store.run(db, question.run)
-    if run:
+    if run and question.group:
+        compare.tell(db, context, question)
+    elif run:
         store.say(db, Place(question.place), words.asked(run, question))
     questions.told(db, question)

@@ -5,8 +5,10 @@ import os
 import sys
 import time
 import traceback
+from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +24,9 @@ LOOK_S = 0.2
 NEW_TOKENS = 160
 MASKS = ("[MASK]", "<mask>", "___")
 """How people write the place of a word that an encoder is to fill."""
-Speak = Callable[[str], str]
+Turns = Sequence[tuple[str, str]]
+"""What was asked before in the same conversation, and what was answered."""
+Speak = Callable[[str, Turns], str]
 
 
 @dataclass(frozen=True)
@@ -31,6 +35,14 @@ class Pair:
 
     base: Speak
     tuned: Speak
+
+
+@dataclass(frozen=True)
+class Talk:
+    """A conversation in one place: each of the two remembers its own answers."""
+
+    base: list[tuple[str, str]] = field(default_factory=list)
+    tuned: list[tuple[str, str]] = field(default_factory=list)
 
 
 def ask(path: Path, idle_s: float = IDLE_S) -> bool:
@@ -47,10 +59,14 @@ def ask(path: Path, idle_s: float = IDLE_S) -> bool:
         log.write("phase", phase="loading")
         pair = load(folder, log, is_stopped)
         log.write("started")
-        for key, text in follow(attempt.folder / QUESTIONS, idle_s, is_stopped):
-            base, tuned = pair.base(text), pair.tuned(text)
+        talks: dict[str, Talk] = defaultdict(Talk)
+        for key, text, place in follow(attempt.folder / QUESTIONS, idle_s, is_stopped):
+            talk = talks[place] if place else Talk()
+            base, tuned = pair.base(text, talk.base), pair.tuned(text, talk.tuned)
             if not is_stopped():  # a half answer is none: it is asked again
                 log.write("answered", key=key, base=base, tuned=tuned)
+                talk.base.append((text, base))
+                talk.tuned.append((text, tuned))
     except Exception as error:
         traceback.print_exc(file=sys.stderr)
         failure = explain(error)
@@ -66,20 +82,20 @@ def ask_once(path: Path, texts: Sequence[str]) -> Iterator[tuple[str, str, str]]
     attempt = folder.current_attempt("ask")
     pair = load(folder, EventLog(attempt.folder, attempt.run, attempt.name), lambda: False)
     for text in texts:
-        yield text, pair.base(text), pair.tuned(text)
+        yield text, pair.base(text, ()), pair.tuned(text, ())
 
 
-def follow(path: Path, idle_s: float, is_stopped: Callable[[], bool]) -> Iterator[tuple[str, str]]:
-    """The key and text of each question in the file, and of those that come while it is read; none twice."""
+def follow(path: Path, idle_s: float, is_stopped: Callable[[], bool]) -> Iterator[tuple[str, str, str]]:
+    """The key, text and place of each question in the file, and of those that come while it is read; none twice."""
     seen: set[str] = set()
     until = time.monotonic() + idle_s
     while not is_stopped() and time.monotonic() < until:
-        fresh = {line["key"]: line["text"] for line in read(path) if line["key"] not in seen}
-        for key, text in fresh.items():
+        fresh = {line["key"]: line for line in read(path) if line["key"] not in seen}
+        for key, line in fresh.items():
             if is_stopped():
                 return
             seen.add(key)
-            yield key, text
+            yield key, line["text"], line.get("place", "")
             until = time.monotonic() + idle_s
         if not fresh:
             time.sleep(LOOK_S)
@@ -114,16 +130,16 @@ def load(folder: RunFolder, log: EventLog, is_stopped: Callable[[], bool]) -> Pa
     tuned.config.pad_token_id = tokenizer.pad_token_id
     speak = speaker(spec.method, tokenizer, has_turns(folder, tokenizer), is_stopped)
     if spec.method == "reward":
-        return Pair(lambda _: "no score: its head is new", lambda text: speak(tuned, text))
+        return Pair(lambda *_: "no score: its head is new", partial(speak, tuned))
     if (trained.folder / "output" / "adapter_config.json").exists():
-        return Pair(lambda text: without_lora(tuned, speak, text), lambda text: speak(tuned, text))
+        return Pair(partial(without_lora, tuned, speak), partial(speak, tuned))
     base = weights.to_device(weights.load_model(task, kind))
-    return Pair(lambda text: speak(base, text), lambda text: speak(tuned, text))
+    return Pair(partial(speak, base), partial(speak, tuned))
 
 
-def without_lora(model: Any, speak: Callable[[Any, str], str], text: str) -> str:
+def without_lora(model: Any, speak: Callable[[Any, str, Turns], str], text: str, before: Turns) -> str:
     with model.disable_adapter():
-        return speak(model, text)
+        return speak(model, text, before)
 
 
 def has_turns(folder: RunFolder, tokenizer: Any) -> bool:
@@ -140,28 +156,43 @@ def has_turns(folder: RunFolder, tokenizer: Any) -> bool:
     return any(pa.types.is_list(field.type) for field in schema)
 
 
-def speaker(method: str, tokenizer: Any, has_turns: bool, is_stopped: Callable[[], bool]) -> Callable[[Any, str], str]:
+def speaker(
+    method: str, tokenizer: Any, has_turns: bool, is_stopped: Callable[[], bool]
+) -> Callable[[Any, str, Turns], str]:
     """What a method's model says to a text: an answer, filled masks, or a score."""
     if method == "mlm":
-        return lambda model, text: filled(model, tokenizer, text)
+        return lambda model, text, _: filled(model, tokenizer, text)
     if method == "reward":
-        return lambda model, text: scored(model, tokenizer, text)
-    return lambda model, text: continued(model, tokenizer, text, has_turns, is_stopped)
+        return lambda model, text, _: scored(model, tokenizer, text)
+    return lambda model, text, before: continued(model, tokenizer, text, before, has_turns, is_stopped)
 
 
-def continued(model: Any, tokenizer: Any, text: str, has_turns: bool, is_stopped: Callable[[], bool]) -> str:
+def asked_ids(tokenizer: Any, text: str, before: Turns, has_turns: bool) -> list[int]:
+    """A question after the turns before it, of which the oldest go where there is no room for all; a model of plain
+    texts writes on from the text alone."""
+    from engine.data.encoding import render
+
+    limit = max(8, min(tokenizer.model_max_length, 4096) - NEW_TOKENS)
+    if not has_turns:
+        ids: list[int] = tokenizer(text, return_token_type_ids=False)["input_ids"][-limit:]
+        return ids[:-1] if len(ids) > 1 and ids[-1] == tokenizer.eos_token_id else ids
+    names = ("user", "assistant")
+    said = [{"role": role, "content": words} for turn in before for role, words in zip(names, turn, strict=True)]
+    prompt = render(tokenizer, [*said, {"role": "user", "content": text}], asks=True)
+    ids = tokenizer(prompt, add_special_tokens=False, return_token_type_ids=False)["input_ids"]
+    return ids[-limit:] if len(ids) <= limit or not before else asked_ids(tokenizer, text, before[1:], has_turns)
+
+
+def continued(
+    model: Any, tokenizer: Any, text: str, before: Turns, has_turns: bool, is_stopped: Callable[[], bool]
+) -> str:
     """The likeliest continuation: always the same for the same weights. It breaks off where a training waits."""
     import torch
     from transformers import GenerationConfig, StoppingCriteriaList
 
-    from engine.data.encoding import render
     from engine.work.training.losses import measuring
 
-    prompt = render(tokenizer, [{"role": "user", "content": text}], asks=True) if has_turns else text
-    limit = max(8, min(tokenizer.model_max_length, 4096) - NEW_TOKENS)
-    ids = tokenizer(prompt, add_special_tokens=not has_turns, return_token_type_ids=False)["input_ids"][-limit:]
-    if not has_turns and len(ids) > 1 and ids[-1] == tokenizer.eos_token_id:
-        ids = ids[:-1]
+    ids = asked_ids(tokenizer, text, before, has_turns)
     inputs = torch.tensor([ids], device=model.device)
     config = GenerationConfig(
         do_sample=False,

@@ -46,6 +46,8 @@ class Question:
     base: str = ""
     tuned: str = ""
     reason: str = ""
+    group: str = ""
+    """The key of the message that shows this question beside others; empty where it has one of its own."""
 
 
 def put(db: Connection, question: Question) -> bool:
@@ -79,6 +81,12 @@ def at_work(db: Connection) -> list[Question]:
 def untold(db: Connection) -> list[Question]:
     """Those that changed since people were told how they stand."""
     return _all(db.execute(_bodies().where(questions.c.is_told == 0)).scalars().all())
+
+
+def grouped(db: Connection, group: str) -> list[Question]:
+    """The questions that one message shows, in the order in which they were put."""
+    ours = questions.c.key.startswith(f"{group}/", autoescape=True)
+    return _all(db.execute(_bodies().where(ours)).scalars().all())
 
 
 def told(db: Connection, question: Question) -> None:

@@ -103,7 +103,7 @@ class Asks:
         if tried is None or tried.handle in self._leaving:
             return
         folder = Attempt(run, KIND, tried.number, self.root / run).folder
-        write_lines(folder, [{"key": question.key, "text": question.text} for question in asked if question.text])
+        write_lines(folder, [line_of(question) for question in asked if question.text])
         await self.database.write(handed, asked, tried.name)
 
     def _begin(self, db: Connection, run_id: str, now: float) -> Tried | None:
@@ -188,6 +188,11 @@ def fail_all(db: Connection, run: str, reason: str, now: float) -> None:
     for question in questions.at_work(db):
         if question.run == run:
             questions.save(db, replace(question, state="failed", reason=reason))
+
+
+def line_of(question: Question) -> dict[str, str]:
+    """What is handed to the child: with a place it follows on from what was asked there before."""
+    return {"key": question.key, "text": question.text, "place": "" if question.group else question.place}
 
 
 def write_lines(folder: Path, lines: Sequence[dict[str, str]]) -> None:

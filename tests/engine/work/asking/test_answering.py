@@ -2,14 +2,15 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from engine.events import Event, read_events
 from engine.folder import ATTEMPT_VARIABLE, RunFolder
 from engine.jobs import Value
-from engine.work.asking import QUESTIONS
-from engine.work.asking.answering import ask, ask_once, follow
+from engine.work.asking import QUESTIONS, answering
+from engine.work.asking.answering import NEW_TOKENS, ask, ask_once, asked_ids, follow
 from engine.work.train import train
 from tests.engine.methods.conftest import TEXTS, rows_for
 from tests.mini import make_causal, make_masked, make_run
@@ -96,4 +97,43 @@ def test_a_line_that_is_still_being_written_is_left_and_one_that_came_twice_is_a
     path = tmp_path / QUESTIONS
     line = json.dumps({"key": "q1", "text": "a"})
     path.write_text(f"{line}\n{line}\n" + '{"key": "q2", "te')
-    assert list(follow(path, 0.3, lambda: False)) == [("q1", "a")]
+    assert list(follow(path, 0.3, lambda: False)) == [("q1", "a", "")]
+
+
+def test_a_question_follows_on_from_what_was_asked_in_its_place(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each of the two gets its own answers back; another place, and a question without one, begin anew."""
+    run = trained(tmp_path, max_steps=1)
+    heard: list[tuple[str, int, list[tuple[str, str]]]] = []
+    real = answering.continued
+
+    def continued(model: Any, tokenizer: Any, text: str, before: Any, *rest: Any) -> str:
+        heard.append((text, len(before), list(before)))
+        real(model, tokenizer, text, before, *rest)
+        return f"{text}, answer {len(heard)}"
+
+    monkeypatch.setattr(answering, "continued", continued)
+    folder = run.attempts / "ask-1"
+    folder.mkdir(parents=True)
+    lines = [("q1", "a", "C1"), ("q2", "b", "C1"), ("q3", "c", "C2"), ("q4", "d", ""), ("q5", "e", "C1")]
+    told = [json.dumps({"key": key, "text": text, "place": place}) for key, text, place in lines]
+    (folder / QUESTIONS).write_text("\n".join(told) + "\n")
+    assert ask(run.path, idle_s=0.3)
+    counts = [(text, before) for text, before, _ in heard]
+    assert counts == [(text, n) for text, n in (("a", 0), ("b", 1), ("c", 0), ("d", 0), ("e", 2)) for _ in (1, 2)]
+    assert heard[2][2] == [("a", "a, answer 1")] and heard[3][2] == [("a", "a, answer 2")]
+    assert heard[8][2] == [("a", "a, answer 1"), ("b", "b, answer 3")]
+
+
+def test_the_oldest_turns_go_where_there_is_no_room_for_all(tmp_path: Path) -> None:
+    from transformers import AutoTokenizer
+
+    tokenizer = AutoTokenizer.from_pretrained(make_causal(tmp_path / "model", TEXTS))
+    tokenizer.model_max_length = NEW_TOKENS + 60
+    turns = [(f"hello {n}", "nice to meet you") for n in range(20)]
+    whole = tokenizer.decode(asked_ids(tokenizer, "hello 77", turns, has_turns=True))
+    assert len(asked_ids(tokenizer, "hello 77", turns, has_turns=True)) <= 60
+    assert "hello 77" in whole and "hello 19" in whole and "hello 1<" not in whole and "hello 0" not in whole
+    plain = asked_ids(tokenizer, "hello 77", turns, has_turns=False)
+    assert tokenizer.decode(plain) == "hello 77"
