@@ -23,7 +23,11 @@ MB = 1_000_000
 OURS = {
     "structure + Arrow": "structure",
     "complete": "complete",
+    "fixes": "fixes",
+    "UTF-16 to UTF-8": "convert",
 }
+ON_GOOD = ("structure", "convert")
+"""Readers that say nothing of faults."""
 OTHERS = {"pandas": "pandas", "datasets": "load_dataset"}
 
 
@@ -48,8 +52,8 @@ def compare(folder: Path, suffix: str, mb: int, readers: dict[str, str]) -> None
     for name, mode in readers.items():
         used, answer = measured(mode, good, {})
         size = good.stat().st_size / MB
-        found = "-" if mode == "structure" else measured(mode, faulty, lines)[1]
-        words = answer if answer.startswith("not installed") else found
+        found = "-" if mode in ON_GOOD else measured(mode, faulty, lines)[1]
+        words = answer if answer.startswith(("not installed", "no answer", "NOT EQUAL")) else found
         rates = f"{size / used.seconds:6.0f} {size / used.cpu_seconds:8.0f}"
         print(f"{suffix:6} {name:18} {used.seconds:8.1f} {rates} {used.peak_mb:8.0f}  {words}", flush=True)
     good.unlink()

@@ -1,6 +1,8 @@
 """One reader over one file: `python -m benchmarks.check_readers MODE FILE LINES`. The last line is the answer."""
 
+import filecmp
 import json
+import shutil
 import sys
 import tempfile
 import warnings
@@ -31,6 +33,27 @@ def complete(path: Path, lines: dict[str, int]) -> str:
     named = {(issue.code, issue.line) for issue in report.issues}
     missed = [code for code, line in lines.items() if (code.partition("@")[0], line) not in named]
     return f"{len(lines) - len(missed)}" + (f" (not {', '.join(missed)})" if missed else "")
+
+
+def fixes(path: Path, lines: dict[str, int]) -> str:
+    """Texts mended and repeats dropped, with every change in a list."""
+    from engine.data.fixes import Changes, apply
+
+    wanted = ("unescape", "drop_hidden", "mask_secrets", "drop_empty_rows", "drop_duplicates", "drop_near_duplicates")
+    with tempfile.TemporaryDirectory() as folder, (Path(folder) / "changes.txt").open("w") as listing:
+        return f"{len(apply(path, Path(folder) / path.name, wanted, changes=Changes(listing)))} changes"
+
+
+def convert(path: Path, lines: dict[str, int]) -> str:
+    """The same content in UTF-16, which is twice as large, written as UTF-8."""
+    from engine.data.fixes import apply
+
+    with tempfile.TemporaryDirectory() as folder:
+        source, out = Path(folder) / path.name, Path(folder) / "out"
+        with path.open(encoding="utf-8", newline="") as text, source.open("w", encoding="utf-16", newline="") as target:
+            shutil.copyfileobj(text, target, 1 << 20)
+        apply(source, out, ["convert_encoding"])
+        return "equal" if filecmp.cmp(path, out, shallow=False) else "NOT EQUAL"
 
 
 def pandas(path: Path, lines: dict[str, int]) -> str:
@@ -67,7 +90,14 @@ def load_dataset(path: Path, lines: dict[str, int]) -> str:
 
 def main() -> None:
     mode, path, lines = sys.argv[1:]
-    readers = {"structure": structure, "complete": complete, "pandas": pandas, "load_dataset": load_dataset}
+    readers = {
+        "structure": structure,
+        "complete": complete,
+        "fixes": fixes,
+        "convert": convert,
+        "pandas": pandas,
+        "load_dataset": load_dataset,
+    }
     try:
         print(readers[mode](Path(path), json.loads(lines)))
     except ModuleNotFoundError as error:

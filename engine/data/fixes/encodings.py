@@ -30,7 +30,7 @@ def convert(path: Path, out: Path, changes: Changes) -> None:
                 target.write(block.encode())
             changes.add(None, f"The file was {encoding.upper()} and is UTF-8 now.")
             return
-        for number, raw in enumerate(_whole_characters(raw_lines(file, ends_with_cr=False)), 1):
+        for number, raw in enumerate(whole_characters(raw_lines(file, ends_with_cr=False)), 1):
             name, line = _utf8(raw)
             target.write(line)
             if name:
@@ -68,7 +68,7 @@ def _decoded(file: BinaryIO, encoding: str) -> Iterator[str]:
             return
 
 
-def _whole_characters(lines: Iterator[bytes]) -> Iterator[bytes]:
+def whole_characters(lines: Iterator[bytes]) -> Iterator[bytes]:
     """Lines of which the longest come in pieces, no character of UTF-8 in two of them."""
     rest = b""
     for raw in lines:

@@ -1,48 +1,20 @@
 """The fixes of single rows: texts that change, rows that are dropped."""
 
-import html
 import json
-import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Protocol
 
 from engine.data.checks.cells import are_equal
-from engine.data.checks.content import BIDI, CONTROL, ENTITY, MISREAD, ZERO_WIDTH, repaired
 from engine.data.columns import OPTIONAL, mapping_for, renames_for
 from engine.data.fixes.changes import Changes, Shorten, Written
-from engine.data.private import without_personal_data, without_secrets
+from engine.data.fixes.texts import TEXT_FIXES, changer
 from engine.data.reading import Reading, Record
 from engine.data.shown import shown
-from engine.data.turns import unescape
 from engine.refusal import Refusal
 
 Cells = dict[str, object]
 Place = tuple[int, str]
 """A row from 1, and a column."""
-HIDDEN = re.compile("|".join(pattern.pattern for pattern in (CONTROL, BIDI, ZERO_WIDTH)))
-
-
-def without_hidden(text: str) -> str:
-    return HIDDEN.sub("", text)
-
-
-def unescape_html(text: str) -> str:
-    return ENTITY.sub(lambda found: html.unescape(found[0]), text)
-
-
-def repair_mojibake(text: str) -> str:
-    return MISREAD.sub(lambda found: repaired(found[0]) or found[0], text)
-
-
-TEXT_FIXES: Mapping[str, tuple[Callable[[str], str], str]] = {
-    "unescape": (unescape, "backslash-n became a line break in"),
-    "unescape_html": (unescape_html, "HTML entities became characters in"),
-    "repair_mojibake": (repair_mojibake, "misread letters were repaired in"),
-    "drop_hidden": (without_hidden, "invisible characters were taken out of"),
-    "mask_secrets": (without_secrets, "a secret was masked in"),
-    "mask_personal_data": (without_personal_data, "personal data was masked in"),
-}
-"""How each fix changes a text, and what is said of it."""
 
 
 class Firsts(Protocol):
@@ -80,7 +52,7 @@ class Mending:
         self._lists = reading.lists
         self._is_json = reading.shape.format != "csv"
         self._steps: list[Callable[[Record, Cells], Cells | None]] = []
-        texts = {name: self._each_text(change, words) for name, (change, words) in TEXT_FIXES.items()}
+        texts = {name: self._each_text(changer(name), words) for name, (_, words) in TEXT_FIXES.items()}
         steps = {
             **texts,
             "drop_empty_rows": self._drop_empty,

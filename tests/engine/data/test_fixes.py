@@ -7,7 +7,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from engine.data.checks import check
-from engine.data.fixes import FIXES, apply
+from engine.data.fixes import FIXES, Changes, apply, encodings
+from engine.data.fixes.changes import MOST_KEPT
 from engine.refusal import Refusal
 from tests.engine.data.tables import DPO, read_jsonl, write_csv, write_jsonl
 
@@ -187,3 +188,56 @@ def test_a_table_with_more_columns_than_are_usual_gets_no_header(tmp_path: Path)
     path.write_text("1,2,3,4\n5,6,7,8\n")
     with pytest.raises(Refusal, match="no usual header for 4 columns"):
         apply(path, tmp_path / "b.csv", ["add_header"])
+
+
+TEXT = "text\r\n" + "".join(f"{number}: ñandú \U0001f99c \u0800\n" for number in range(40))
+
+
+@pytest.mark.parametrize("block", [1, 2, 3, 7, 64])
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-16-be", "utf-32"])
+def test_conversion_reads_no_more_than_a_block_at_once(
+    encoding: str, block: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(encodings, "BLOCK", block)
+    path, out = tmp_path / "a.csv", tmp_path / "b.csv"
+    path.write_bytes(TEXT.encode(encoding))
+    apply(path, out, ["convert_encoding"])
+    assert out.read_bytes() == TEXT.encode()
+    path.write_bytes(TEXT.encode(encoding)[:-1])
+    with pytest.raises(Refusal, match="breaks off at byte"):
+        apply(path, out, ["convert_encoding"])
+
+
+def test_no_character_is_lost_where_the_longest_lines_come_in_pieces(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(encodings, "LONGEST_LINE", 8)
+    path, out = tmp_path / "a.csv", tmp_path / "b.csv"
+    line = "text," + "ñ" * 50 + "\U0001f99c" * 50
+    pieces = [line.encode()[start : start + 8] for start in range(0, len(line.encode()), 8)]
+    assert b"".join(encodings.whole_characters(iter(pieces))) == line.encode()
+    assert all(piece.decode() for piece in encodings.whole_characters(iter(pieces)))
+    path.write_text(f"{line}\na,b\n", encoding="utf-8")
+    apply(path, out, ["convert_encoding"])
+    assert out.read_bytes() == path.read_bytes()
+
+
+def test_every_change_is_written_as_it_happens_though_only_the_first_are_kept(tmp_path: Path) -> None:
+    path = tmp_path / "a.csv"
+    path.write_bytes(b"text\n" + b"a \\n b\n" * (MOST_KEPT + 20))
+    with (tmp_path / "changes.txt").open("w") as listing:
+        changes = apply(path, tmp_path / "b.csv", ["unescape"], changes=Changes(listing))
+    lines = (tmp_path / "changes.txt").read_text().splitlines()
+    assert len(changes) == len(lines) == MOST_KEPT + 20 and len(list(changes)) == MOST_KEPT
+    assert lines[-1].startswith(f"Line {MOST_KEPT + 21}: ")
+
+
+def test_repeats_are_found_after_the_other_fixes_and_in_the_files_order(tmp_path: Path) -> None:
+    path, out = tmp_path / "a.csv", tmp_path / "b.csv"
+    path.write_bytes(b"id,text\n1,a &amp; b\n2,A  & b\n3,a & b\n4,\n5,A  & b\n6,\n")
+    changes = apply(path, out, ["unescape_html", "drop_empty_rows", "drop_duplicates", "drop_near_duplicates"])
+    assert out.read_bytes() == b"id,text\n1,a & b\n"
+    said = [change.words() for change in changes]
+    assert "Line 4: row 3 was dropped: it repeats row 1." in said
+    assert "Line 3: row 2 was dropped: it repeats row 1 but for case and spaces." in said
+    assert apply(path, out, ["drop_near_duplicates"]) and out.read_bytes().count(b"\n") == 6, "only case and spaces"
