@@ -16,7 +16,7 @@ MAX_FALLBACK = 3900
 MAX_ROWS, MAX_COLUMNS, MAX_CELL, MAX_TABLE = 100, 20, 300, 9000
 MAX_BUTTONS, MAX_LABEL, MAX_VALUE = 25, 75, 2000
 MAX_POINTS, MAX_POINT_LABEL, MAX_CHART_TITLE = 20, 20, 50
-CONTROL = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
+CONTROL = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
 PIECES = re.compile(r"(`[^`\n]+`|https?://[^\s<>|`]+)")
 
 
@@ -76,7 +76,7 @@ def _mention(person: Person) -> Block:
 
 
 def _run(text: str, **style: bool) -> Block:
-    return {"type": "text", "text": text, **({"style": style} if style else {})}
+    return {"type": "text", "text": text or " ", **({"style": style} if style else {})}
 
 
 def _pieces(text: str) -> Iterable[Block]:
@@ -144,16 +144,17 @@ def _drawn(table: Table) -> list[Block]:
 
 def _chart(chart: Chart) -> Block:
     """At most twenty points, the first and the last among them."""
+    title = clean(chart.title) or "–"
     last, most = len(chart.points) - 1, min(len(chart.points), MAX_POINTS)
     picked = [chart.points[round(n * last / max(1, most - 1))] for n in range(most)]
-    points = {cut(clean(label), MAX_POINT_LABEL): value for label, value in picked}
+    points = {cut(clean(label), MAX_POINT_LABEL) or "–": value for label, value in picked}
     data = [{"label": label, "value": value} for label, value in points.items()]
     drawn = {
         "type": "line",
-        "series": [{"name": cut(clean(chart.title), MAX_POINT_LABEL), "data": data}],
+        "series": [{"name": cut(title, MAX_POINT_LABEL), "data": data}],
         "axis_config": {"categories": list(points)},
     }
-    return {"type": "data_visualization", "title": cut(clean(chart.title), MAX_CHART_TITLE), "chart": drawn}
+    return {"type": "data_visualization", "title": cut(title, MAX_CHART_TITLE), "chart": drawn}
 
 
 def _code(text: str) -> Block:

@@ -11,6 +11,7 @@ from tests.adapters.slack import lines
 from tests.e2e.house import settings
 from tests.twins.slack.hands import Hands, Shown
 from tests.twins.slack.server import Twin
+from tests.twins.slack.workspace import Payload
 
 LOOK_S = 240.0
 ROWS = [f"human: what is item {n}? bot: item {n} is number {n} of threadtune." for n in range(24)]
@@ -41,7 +42,7 @@ async def sees(hands: Hands, is_it: Callable[[Shown], bool], user: str = "U1") -
     return found
 
 
-async def form(twin: Twin) -> dict[str, object]:
+async def form(twin: Twin) -> Payload:
     """The form that is open."""
     async with asyncio.timeout(LOOK_S):
         while not twin.at.views:  # noqa: ASYNC110  a platform tells nobody

@@ -1,7 +1,10 @@
 """The adapter before a Slack that nobody here wrote: npm emulate 0.12.2."""
 
+import asyncio
+import contextlib
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from pydantic import SecretStr
@@ -10,6 +13,7 @@ from adapters.chat.slack.api import Refused
 from adapters.chat.slack.chat import SlackChat
 from adapters.chat.slack.settings import SlackSettings
 from adapters.chat.slack.surfaces import fields
+from bot.app import make
 from bot.chat import (
     Button,
     Command,
@@ -24,11 +28,16 @@ from bot.chat import (
     Table,
     Upload,
 )
+from bot.settings import Settings
 from tests.adapters.slack.ears import ears
 from tests.adapters.slack.lines import free_port
+from tests.adapters.slack.room import FACTS, LOOK_S, SMALL, chosen
 from tests.contract.chat import eventually
-from tests.twins.slack import emulated
+from tests.e2e.house import hub
+from tests.twins.slack import emulated, limits
+from tests.twins.slack.delivery import Delivery, encoded
 from tests.twins.slack.emulated import Peer
+from tests.twins.slack.workspace import Workspace
 
 pytestmark = pytest.mark.slow
 
@@ -57,7 +66,7 @@ async def thread(peer: Peer, channel: str) -> tuple[Place, str]:
     return Place(f"T/{channel}/{said['ts']}"), str(said["ts"])
 
 
-async def in_thread(peer: Peer, channel: str, ts: str) -> list[dict[str, object]]:
+async def in_thread(peer: Peer, channel: str, ts: str) -> list[dict[str, Any]]:
     return list((await peer.call("conversations.replies", channel=channel, ts=ts))["messages"])
 
 
@@ -147,3 +156,104 @@ async def test_private_words_direct_messages_and_the_home_tab_are_taken(peer: Pe
     direct = await chat.post(Place(f"@{user}"), Message("direct", "hello"))
     assert direct.startswith("D")
     assert await chat.post(Place(f"T/~{user}/list"), Message("home", "No runs yet."))
+
+
+# ---- the whole bot
+
+
+class Sight:
+    """What the bot says in one thread of the peer; presses are sent as Slack sends them, for the peer has none."""
+
+    def __init__(self, peer: Peer, channel: str, thread: str) -> None:
+        self.peer, self.channel, self.thread = peer, channel, thread
+        self.slack = Delivery(
+            Workspace(signing_secret=emulated.SECRET), f"http://127.0.0.1:{peer.listener}/slack/events"
+        )
+
+    async def sees(self, words: str, button: str = "") -> dict[str, Any]:
+        async with asyncio.timeout(LOOK_S):
+            while True:
+                for said in await in_thread(self.peer, self.channel, self.thread):
+                    blocks = said.get("blocks") or []
+                    if words in limits.texts(blocks) and (not button or button in buttons_of(blocks)):
+                        return said
+                await asyncio.sleep(0.5)
+
+    async def presses(self, said: dict[str, Any], label: str, user: str) -> None:
+        action = {"type": "button", "action_id": "press-0", "block_id": "b", "value": buttons_of(said["blocks"])[label]}
+        told = {
+            "type": "block_actions", "user": {"id": user, "name": "ann"}, "trigger_id": f"1.{said['ts']}.{label}",
+            "container": {"type": "message", "message_ts": said["ts"], "channel_id": self.channel},
+            "channel": {"id": self.channel, "name": "ml"}, "message": said, "actions": [action], "api_app_id": "A0APP",
+            "team": {"id": "T000000001", "domain": "peer"}, "token": "verification",
+        }  # fmt: skip
+        body, kind = encoded(told)
+        assert await self.slack.request(body, kind, {}) is not None
+
+
+def buttons_of(blocks: list[dict[str, Any]]) -> dict[str, str]:
+    found = [element for block in blocks if block["type"] == "actions" for element in block["elements"]]
+    return {button["text"]["text"]: button["value"] for button in found}
+
+
+async def test_the_whole_bot_brings_a_dropped_file_to_a_model(peer: Peer, tmp_path: Path) -> None:
+    """Check, plan, Start, one living message, the end with its mention, the team's card; and a restart in between."""
+    channel, team = await peer.channel(), await peer.channel("general")
+    await peer.call("conversations.join", channel=team)
+    for each in (channel, team):
+        await peer.call("conversations.invite", channel=each, users="U0BOT")
+    ann = (await peer.call("auth.test"))["user_id"]
+    with hub(tmp_path / "hub") as endpoint:
+        settings = chosen(tmp_path, endpoint).model_copy(update={"team_channel": team})
+        async with serving(settings, peer):
+            file = await peer.drop(channel, "facts.csv", FACTS)
+            sight = Sight(peer, channel, await thread_of(peer, channel, file))
+            await sight.sees("is ready for")
+            await peer.call("chat.postMessage", channel=channel, text=f"<@U0BOT> sft {SMALL}", thread_ts=sight.thread)
+            plan = await sight.sees("ready to start", "Start")
+        async with serving(settings, peer):
+            await sight.presses(plan, "Start", ann)
+            final = await sight.sees("Run 1 succeeded", "Try it")
+            living = await sight.sees("Run 1 · succeeded")
+            await eventually_said(peer, team, "Run 1 succeeded")
+    said = await in_thread(peer, channel, sight.thread)
+    assert f"<@{ann}>" in str(final["text"]) and len([one for one in said if f"<@{ann}>" in str(one["text"])]) == 1
+    assert len([one for one in said if "Run 1 ·" in limits.texts(one.get("blocks") or [])]) == 1
+    assert living["ts"] != final["ts"] and "edited" in living
+
+
+async def thread_of(peer: Peer, channel: str, file: str) -> str:
+    """The ts of the message that brought the file."""
+    messages = (await peer.call("conversations.history", channel=channel))["messages"]
+    return str(next(m["ts"] for m in messages if any(each["id"] == file for each in m.get("files") or ())))
+
+
+async def eventually_said(peer: Peer, channel: str, words: str) -> None:
+    async with asyncio.timeout(LOOK_S):
+        while words not in str((await peer.call("conversations.history", channel=channel))["messages"]):  # noqa: ASYNC110
+            await asyncio.sleep(0.5)
+
+
+@contextlib.asynccontextmanager
+async def serving(settings: Settings, peer: Peer) -> AsyncIterator[None]:
+    """The bot serves while the block runs, from when it listens."""
+    task = asyncio.create_task(make(settings, adapter(peer)).serve())
+    try:
+        async with asyncio.timeout(LOOK_S):
+            while not await is_open(peer.listener):
+                assert not task.done(), task.result()
+                await asyncio.sleep(0.05)
+        yield
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+
+async def is_open(port: int) -> bool:
+    try:
+        _, writer = await asyncio.open_connection("127.0.0.1", port)
+    except OSError:
+        return False
+    writer.close()
+    await writer.wait_closed()
+    return True

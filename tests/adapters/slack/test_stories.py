@@ -1,17 +1,22 @@
 """The whole bot in Slack's twin: from a dropped file to a model and the team's card, and what may come in between."""
 
+import csv
+import io
 import json
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
 
 from tests.adapters.slack import lines
 from tests.adapters.slack.room import FACTS, SMALL, bot, chosen, form, sees
+from tests.adapters.slack.unlucky import Unlucky
 from tests.contract.chat import eventually
+from tests.e2e.crowd import served
 from tests.e2e.house import hub
+from tests.naughty import NAUGHTY, PINGS
 from tests.twins.slack import limits
-from tests.twins.slack.hands import Hands
+from tests.twins.slack.hands import Hands, Shown
 from tests.twins.slack.server import Twin
 from tests.twins.slack.workspace import Payload
 
@@ -28,7 +33,8 @@ def endpoint(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, st
 async def test_a_dropped_file_becomes_a_model_with_one_ping_and_a_card(
     tmp_path: Path, there: Twin, hands: Hands, line: str, endpoint: tuple[str, str]
 ) -> None:
-    """A file with mistakes, mended by a button, planned, started by two people at once while the bot is restarted."""
+    """A file with mistakes, mended by a button, planned, started by two people at once after the bot was restarted; the
+    model is tried in its thread."""
     there.at.has_charts = line == "socket"
     settings = chosen(tmp_path, endpoint)
     broken = FACTS.replace(b"text\n", b"Text \n") + FACTS.splitlines(keepends=True)[1]
@@ -58,16 +64,29 @@ async def test_a_dropped_file_becomes_a_model_with_one_ping_and_a_card(
         living = await sees(hands, lambda shown: shown.title == "Run 1 · succeeded")
         assert len([shown for shown in hands.sees("U1") if shown.title.startswith("Run 1 ·")]) == 1
         assert there.at.edits[living.ts] >= 1
+        asked = await tried(there, hands, final, "what is item 3?")
+        assert asked.thread == ts and len(asked.table) == 2 and all(asked.table[1])
     assert sum(there.at.pings.values()) == 1
     assert there.at.refused == []
 
 
+async def tried(there: Twin, hands: Hands, final: Shown, question: str) -> Shown:
+    """Try it, then Ask with its form; the message with both answers."""
+    hands.press_label("U1", final, "Try it")
+    loaded = await sees(hands, lambda shown: "Ask" in shown.buttons)
+    there.at.views.clear()
+    hands.press_label("U1", loaded, "Ask")
+    hands.submits("U1", await form(there), {"question": {"value": question}})
+    return await sees(hands, lambda shown: question in shown.text and bool(shown.table))
+
+
+@pytest.mark.parametrize("line", lines.LINES)
 async def test_the_form_becomes_a_run_whose_living_message_a_restart_mends_and_a_press_ends(
-    tmp_path: Path, there: Twin, hands: Hands, endpoint: tuple[str, str]
+    tmp_path: Path, there: Twin, hands: Hands, line: str, endpoint: tuple[str, str]
 ) -> None:
     settings = chosen(tmp_path, endpoint)
     file = there.at.keep("facts.csv", FACTS, "U1")
-    async with bot(settings, there, "socket"):
+    async with bot(settings, there, line):
         hands.slash("U1", "C1", "sft")
         values: dict[str, Payload] = {
             "upload": {"files": [{"id": file.facts["id"]}]},
@@ -80,7 +99,7 @@ async def test_the_form_becomes_a_run_whose_living_message_a_restart_mends_and_a
         assert card.text.startswith("ann · sft") and "facts.csv" in card.text
         hands.press_label("U1", plan, "Start")
         await sees(hands, lambda shown: shown.title.startswith("Run 1 · ") and "Step" in shown.all)
-    async with bot(settings, there, "socket"):
+    async with bot(settings, there, line):
         before = there.at.edits.copy()
         living = await sees(hands, lambda shown: shown.title.startswith("Run 1 · "))
         await sees(hands, lambda shown: there.at.edits[living.ts] > before[living.ts])
@@ -91,11 +110,12 @@ async def test_the_form_becomes_a_run_whose_living_message_a_restart_mends_and_a
     assert there.at.refused == []
 
 
+@pytest.mark.parametrize("line", lines.LINES)
 async def test_the_shortcut_and_the_files_that_cannot_be_had(
-    tmp_path: Path, there: Twin, hands: Hands, endpoint: tuple[str, str]
+    tmp_path: Path, there: Twin, hands: Hands, line: str, endpoint: tuple[str, str]
 ) -> None:
     """Nothing is trained here: plans, and answers to files that Slack does not give."""
-    async with bot(chosen(tmp_path, endpoint), there, "http"):
+    async with bot(chosen(tmp_path, endpoint), there, line):
         ts = hands.drops("U2", "C1", "facts.csv", FACTS)
         await sees(hands, lambda shown: "facts.csv is ready for" in shown.title)
         hands.shortcut("U1", "C1", ts)
@@ -121,25 +141,78 @@ async def test_the_shortcut_and_the_files_that_cannot_be_had(
     assert there.at.refused == []
 
 
-NAUGHTY = (
-    "<!channel>", "<!here|here>", "<!everyone>", "<@U1>", "<@U2|bob>", "<!subteam^S1|@ml>", "<https://evil.example|ok>",
-    "@here", "@channel", "&lt;!channel&gt;", "&amp;", "*bold* _i_ ~s~ `c` ```c```", "> quote", "NULL", "NaN",
-    "' OR 1=1 -- 1", "$(touch /tmp/x)", "../../../etc/passwd", "%s%n%x", "{{7*7}}", "${jndi:ldap}",
-    "<script>alert(1)</script>", "<img src=x onerror=alert(1)>", "\ufeffBOM", "\u200b\u2060zero", "\u202eright to left",
-    "Z͑ͫ̓ͪ̂ͫ̽͏̴̙̤̞͉͚̯̞̠͍A̴̵̜̰͔ͫ͗͢L̠ͨͧͩ͘G̴̻͈͍͔̹̑͗̎̅͛́O", "﷽", "👨‍👩‍👧‍👦 🏳️‍🌈", "田中さん", "الكل في المجمو عة", "\t\x0b\x0c", "0xDEADBEEF",
-    "<#C1|ml>", "<!date^1392734382^{date}|x>", "<mailto:a@b.c|a>", "slack://channel?team=T1", "x" * 4000,
-)  # fmt: skip
+@pytest.fixture
+async def crowd() -> AsyncIterator[Unlucky]:
+    made = Unlucky(slots=1, train_s=1.0, steps=5)
+    yield made
+    await made.ends()
 
 
-async def test_a_file_full_of_naughty_strings_pings_nobody(tmp_path: Path, there: Twin, hands: Hands) -> None:
+@pytest.mark.parametrize("line", lines.LINES)
+async def test_columns_gaps_a_broken_run_and_a_refused_push_are_mended_by_buttons(
+    tmp_path: Path, there: Twin, hands: Hands, line: str, endpoint: tuple[str, str], crowd: Unlucky
+) -> None:
+    """The forms and the buttons are pressed as Slack delivers it; the trainings are event files."""
+    async with served(chosen(tmp_path, endpoint), lines.chat(there, line), crowd):
+        hands.drops("U1", "C1", "gap.csv", b"prompt,text\nWhat is a run?,One training.\nWhat is a repo?,\n")
+        gap = await sees(hands, lambda shown: "Fill in 1 cell" in shown.buttons)
+        hands.press_label("U1", gap, "Fill in 1 cell")
+        hands.submits("U1", await form(there), {"gap0": {"value": "A place for files."}})
+        await sees(hands, lambda shown: "is ready for" in shown.title and shown.thread == gap.thread)
+        there.at.views.clear()
+        ts = hands.drops("U1", "C1", "columns.csv", COLUMNS)
+        report = await sees(hands, lambda shown: "Choose columns" in shown.buttons)
+        hands.press_label("U1", report, "Choose columns")
+        view = await form(there)
+        assert {block["element"]["type"] for block in view["blocks"]} == {"static_select"}
+        hands.submits("U1", view, {"text": picked("Antwort"), "prompt": picked("Frage")})
+        plan = await sees(hands, lambda shown: shown.title == "sft: ready to start")
+        assert plan.thread == ts
+        hands.press_label("U1", plan, "Start")
+        failed = await sees(hands, lambda shown: shown.title == "Run 1 failed" and shown.channel == "C1")
+        for user in ("U1", "U2"):
+            hands.press_label(user, failed, "Start it again")
+        held = await sees(hands, lambda shown: shown.title == "Run 2 is trained, but not pushed")
+        crowd.may_push = True
+        hands.press_label("U1", held, "Push again")
+        final = await sees(hands, lambda shown: shown.title == "Run 2 succeeded" and shown.channel == "C1")
+        assert final.thread == ts and "http://hub.example/local/of-run-2" in final.all
+        await sees(hands, lambda shown: "Run 2 was started in its place already" in shown.all)
+        assert not [shown for shown in hands.sees("U1") if shown.title.startswith("Run 3")]
+    assert there.at.refused == []
+
+
+COLUMNS = ("Frage,Antwort\n" + "".join(f"Was ist {n}?,{n} ist eine Zahl.\n" for n in range(24))).encode()
+
+
+def picked(value: str) -> Payload:
+    return {"selected_option": {"value": value}}
+
+
+# ---- words that mean harm
+
+
+@pytest.mark.parametrize("line", lines.LINES)
+async def test_files_and_words_full_of_naughty_strings_ping_nobody(
+    tmp_path: Path, there: Twin, hands: Hands, line: str
+) -> None:
+    """As rows, as columns, as names of files, as words to the bot and as what a form is filled with."""
     rows = "".join(json.dumps({"text": text, text[:60] or "x": text}) + "\n" for text in NAUGHTY)
-    async with bot(chosen(tmp_path), there, "socket"):
-        hands.drops("U1", "C1", f"{NAUGHTY[0]} {NAUGHTY[3]}.jsonl", rows.encode())
+    table = io.StringIO()
+    csv.writer(table).writerows([["prompt", "text", *PINGS], *([text, text, *PINGS] for text in NAUGHTY)])
+    async with bot(chosen(tmp_path), there, line):
+        hands.drops("U1", "C1", "<!channel> <@U1>.jsonl", rows.encode())
         await sees(hands, lambda shown: ".jsonl" in shown.title)
-        table = "text,<!channel>\n" + "".join(f'"{text}","{text}"\n' for text in NAUGHTY if '"' not in text)
-        hands.drops("U1", "C1", "<!here>.csv", table.encode())
+        hands.drops("U1", "C1", "<!here>.csv", table.getvalue().encode())
         await sees(hands, lambda shown: ".csv" in shown.title)
-        hands.says("U1", "D1", "<!channel> <@U2>")
-        await sees(hands, lambda shown: shown.channel == "D1")
+        hands.drops("U1", "C1", "gap.csv", b"prompt,text\n<!channel>,<@U2>\n<!here>,\n")
+        gap = await sees(hands, lambda shown: "Fill in 1 cell" in shown.buttons)
+        hands.press_label("U1", gap, "Fill in 1 cell")
+        hands.submits("U1", await form(there), {"gap0": {"value": "<!everyone> <@U2>"}})
+        await sees(hands, lambda shown: "gap" in shown.title and shown.ts != gap.ts)
+        for text in NAUGHTY[::50]:
+            hands.says("U1", "D1", text)
+        last = hands.says("U1", "D1", "<!channel> <@U2> the last")
+        await sees(hands, lambda shown: shown.channel == "D1" and float(shown.ts) > float(last))
     assert there.at.pings == {}
     assert there.at.refused == []

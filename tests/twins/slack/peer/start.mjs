@@ -36,7 +36,7 @@ await createEmulator({
       tokens: [
         { token: "xoxb-bot", type: "bot", user_id: "U0BOT", app_id: "A0APP", client_id: "1.2", bot_id: "B0BOT", bot_user_id: "U0BOT", scopes },
         { token: "xoxb-narrow", type: "bot", user_id: "U0BOT", app_id: "A0APP", client_id: "1.2", bot_id: "B0BOT", bot_user_id: "U0BOT", scopes: ["channels:read"] },
-        { token: "xoxp-ann", type: "user", user: "ann", scopes: [...scopes, "channels:join"] },
+        { token: "xoxp-ann", type: "user", user: "ann", scopes: [...scopes, "channels:join", "channels:manage"] },
       ],
     },
   },
