@@ -19,7 +19,7 @@ from engine.hub.download.prepare import ORIGINS
 from engine.hub.upload.card import PICTURE, Facts, Loading, card, head
 from engine.jobs import Answer, Attempt, JobSpec
 from engine.plan.models import NOTES, find
-from engine.plan.parameters import complete
+from engine.plan.parameters import GENERATING, complete
 from engine.refusal import Refusal
 
 ALLOWED = (
@@ -109,7 +109,11 @@ def merged(folder: RunFolder, lora: Path, out: Path, method: str) -> Path:
 
 
 def merge(base: Path, lora: Path, out: Path, method: str) -> None:
-    """Write `base` + `lora` to `out` as safetensors in float32, with the tokenizer of `lora`. Imports torch."""
+    """Write `base` + `lora` to `out` as safetensors, with the tokenizer of `lora`: shard by shard where it writes text,
+    else, with a head that the base lacks, whole and in float32. Imports torch. Raises Refusal."""
+    if method in GENERATING:
+        merge_by_shards(base, lora, out)
+        return
     import torch
     import transformers
     from peft import PeftModel
@@ -121,6 +125,16 @@ def merge(base: Path, lora: Path, out: Path, method: str) -> None:
     whole = PeftModel.from_pretrained(network, lora, local_files_only=True).merge_and_unload()
     whole.save_pretrained(out)
     transformers.AutoTokenizer.from_pretrained(lora, **safe).save_pretrained(out)
+
+
+def merge_by_shards(base: Path, lora: Path, out: Path) -> None:
+    from engine.work.export.merge import merge
+    from engine.work.training.task import Failure
+
+    try:
+        merge(base, lora, out)
+    except Failure as failure:
+        raise Refusal(failure.reason, "") from None
 
 
 def place(source: Path, target: Path) -> None:

@@ -3,17 +3,18 @@
     python -m engine merge FOLDER [--to OUT]
 
 A tensor W that the lora changes becomes W + scale · B · A, in float32 (https://arxiv.org/abs/2106.09685, section 4);
-every other one is copied. Only one shard of the base is in memory at a time.
+every other one is copied. Only one shard of the base is in memory at a time, and only a layer when both are compared.
 """
 
 import json
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from engine.folder import RunFolder
+from engine.work.export.lazily import lazy
 from engine.work.training.task import Failure
 
 PREFIX = "base_model.model."
@@ -127,10 +128,16 @@ def changed(tensor: Any, change: Change | None) -> Any:
 
 
 def check_same(base: Path, lora: Path, merged: Path) -> None:
-    """Raises Failure where the merged model says something else than base and lora together."""
+    """Raises Failure where the merged model says something else than base and lora together.
+
+    Neither is held in memory: each is computed a layer at a time from its files.
+    """
     import torch
 
-    expected, found = (logits(model) for model in models(base, lora, merged))
+    try:
+        expected, found = logits(lazy(base, lora)), logits(lazy(merged))
+    except KeyError:
+        expected, found = logits(whole(base, lora)), logits(whole(merged))
     apart = float((expected - found).norm() / expected.norm().clamp(min=1e-9))
     if not apart <= TOLERANCE or not torch.isfinite(found).all():
         raise Failure(
@@ -138,17 +145,16 @@ def check_same(base: Path, lora: Path, merged: Path) -> None:
         )
 
 
-def models(base: Path, lora: Path, merged: Path) -> Iterator[Any]:
-    """Base with lora, then the merged one, never both in memory; on the processor, whatever else fills the GPU."""
+def whole(base: Path, lora: Path | None = None) -> Any:
+    """A model in memory, on the processor: for types that rearrange their weights when they are loaded."""
     import transformers
     from peft import PeftModel
 
     from engine.work.training.weights import LOCAL
 
     loader = transformers.AutoModelForCausalLM
-    settings = {"dtype": "float32", "use_safetensors": True, **LOCAL}
-    yield PeftModel.from_pretrained(loader.from_pretrained(base, **settings), lora, local_files_only=True).eval()
-    yield loader.from_pretrained(merged, **settings).eval()
+    model = loader.from_pretrained(base, dtype="float32", use_safetensors=True, **LOCAL)
+    return (PeftModel.from_pretrained(model, lora, local_files_only=True) if lora else model).eval()
 
 
 def logits(model: Any) -> Any:
@@ -156,6 +162,6 @@ def logits(model: Any) -> Any:
     import torch
 
     vocabulary = model.config.get_text_config().vocab_size
-    ids = torch.arange(PROBE, device=model.device).mul(7919).remainder(vocabulary)[None]
+    ids = torch.arange(PROBE).mul(7919).remainder(vocabulary)[None]
     with torch.no_grad():
         return model(input_ids=ids).logits.float().cpu()

@@ -9,7 +9,8 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from engine.folder import RunFolder
-from engine.work.export.merge import check_same, merge, merge_run
+from engine.work.export.lazily import lazy
+from engine.work.export.merge import check_same, logits, merge, merge_run, whole
 from engine.work.train import train
 from engine.work.training.task import Failure
 from tests.engine.methods.conftest import TEXTS, rows_for
@@ -66,6 +67,52 @@ def test_it_has_the_values_of_pefts_own_merge(trained: RunFolder, tmp_path: Path
         merge(trained.model, lora_of(trained), tmp_path / "merged")
     ).state_dict()
     assert all(torch.allclose(ours[name], theirs[name], atol=1e-6) for name in theirs)
+
+
+@pytest.mark.parametrize("has_tied_head", [True, False])
+def test_a_model_answers_the_same_with_its_weights_left_in_their_files(
+    trained: RunFolder, tmp_path: Path, has_tied_head: bool
+) -> None:
+    base = Path(shutil.copytree(trained.model, tmp_path / "base"))
+    config = json.loads((base / "config.json").read_text())
+    weights = load_file(base / "model-1.safetensors") | load_file(base / "model-2.safetensors")
+    if not has_tied_head:
+        weights["lm_head.weight"] = weights["model.embed_tokens.weight"] * 2 + 0.1
+        save_file({"lm_head.weight": weights["lm_head.weight"]}, base / "model-3.safetensors", {"format": "pt"})
+        index = json.loads((base / "model.safetensors.index.json").read_text())
+        index["weight_map"]["lm_head.weight"] = "model-3.safetensors"
+        (base / "model.safetensors.index.json").write_text(json.dumps(index))
+    (base / "config.json").write_text(json.dumps({**config, "tie_word_embeddings": has_tied_head}))
+    for lora in (None, lora_of(trained)):
+        model = lazy(base, lora)
+        assert torch.allclose(logits(model), logits(whole(base, lora)), atol=1e-5)
+        assert all(tensor.is_meta for tensor in model.parameters())
+    assert not torch.allclose(logits(lazy(base)), logits(lazy(base, lora_of(trained))), atol=1e-3)
+
+
+def test_merging_holds_no_whole_model_in_memory(
+    trained: RunFolder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of a base, whatever its size, one tensor at a time is read to compare."""
+    from transformers import AutoModelForCausalLM
+
+    def from_pretrained(*_: object, **__: object) -> None:
+        raise MemoryError("a whole model was loaded")
+
+    monkeypatch.setattr(AutoModelForCausalLM, "from_pretrained", from_pretrained)
+    assert merge(trained.model, lora_of(trained), tmp_path / "merged").exists()
+
+
+def test_a_type_that_rearranges_its_weights_is_compared_whole(
+    trained: RunFolder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def lazy_no(base: Path, lora: Path | None = None) -> None:
+        raise KeyError(str(base))
+
+    monkeypatch.setattr("engine.work.export.merge.lazy", lazy_no)
+    assert merge(trained.model, lora_of(trained), tmp_path / "merged").exists()
+    with pytest.raises(Failure, match="answer otherwise"):
+        check_same(trained.model, lora_of(trained), trained.model)
 
 
 def test_a_merge_that_answers_otherwise_is_not_kept(trained: RunFolder, tmp_path: Path) -> None:
