@@ -35,10 +35,14 @@ async def bot(settings: Settings, twin: Twin, line: str) -> AsyncIterator[None]:
 
 
 async def sees(hands: Hands, is_it: Callable[[Shown], bool], user: str = "U1") -> Shown:
-    """The first message like that, as soon as it is there."""
-    async with asyncio.timeout(LOOK_S):
-        while not (found := next(filter(is_it, hands.sees(user)), None)):  # noqa: ASYNC110  a platform tells nobody
-            await asyncio.sleep(0.1)
+    """The first message like that, as soon as it is there. Fails with what there is instead."""
+    try:
+        async with asyncio.timeout(LOOK_S):
+            while not (found := next(filter(is_it, hands.sees(user)), None)):  # noqa: ASYNC110  a platform tells nobody
+                await asyncio.sleep(0.1)
+    except TimeoutError:
+        there = "\n".join(f"{shown.title} | {shown.text[:200]} | {list(shown.buttons)}" for shown in hands.sees(user))
+        raise AssertionError(f"not seen within {LOOK_S:.0f} s, but:\n{there}") from None
     return found
 
 

@@ -6,11 +6,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from slack_bolt.request import internals as bolt
+from slack_bolt.request import payload_utils as judged
+from slack_sdk.models.blocks import Block
+from slack_sdk.models.views import View
 
 from adapters.chat.slack import reading
+from adapters.chat.slack.blocks import blocks
 from adapters.chat.slack.reading import Bot, incomings, press, slash
-from adapters.chat.slack.surfaces import fields
-from bot.chat import Command, Person, Place, Press, Upload
+from adapters.chat.slack.surfaces import fields, forms
+from bot.chat import Button, Command, Field, Message, Person, Place, Press, Table, Upload
 from tests.adapters.slack import lines
 from tests.adapters.slack.ears import ears
 from tests.contract.chat import eventually
@@ -67,6 +72,55 @@ def test_messages_of_others_bots_and_of_slack_are_not_for_us() -> None:
     assert reading.is_from_a_person(event, ME)
     for more in ({"bot_id": "B9"}, {"subtype": "channel_join"}, {"user": "U0BOT"}, {"subtype": "message_changed"}):
         assert not reading.is_from_a_person({**event, **more}, ME)
+
+
+# ---- what Slack's own library makes of them
+
+JUDGES = {
+    "message": judged.is_event, "file-share": judged.is_event, "file-shared": judged.is_event,
+    "home-opened": judged.is_event, "member-joined": judged.is_event, "peer-message": judged.is_event,
+    "peer-file": judged.is_event, "foreign-file": judged.is_event, "slash": judged.is_slash_command,
+    "button": judged.is_block_actions, "form": judged.is_view_submission, "shortcut": judged.is_message_shortcut,
+}  # fmt: skip
+
+
+def test_each_payload_is_what_bolt_takes_it_for_and_nothing_else() -> None:
+    assert set(JUDGES) == {path.stem for path in FOLDER.glob("*.json")}
+    for name, is_it in JUDGES.items():
+        assert [judge for judge in set(JUDGES.values()) if judge(payload(name))] == [is_it], name
+
+
+@pytest.mark.parametrize(("name", "thread"), [("message", THREAD.id.rpartition("/")[2]), ("file-share", None)])
+def test_bolt_finds_the_same_people_and_places_in_a_message(name: str, thread: str | None) -> None:
+    body = payload(name)
+    assert (bolt.extract_team_id(body), bolt.extract_user_id(body)) == (ME.team, body["event"]["user"])
+    assert bolt.extract_channel_id(body) == "C1" and bolt.extract_thread_ts(body) == thread
+
+
+@pytest.mark.parametrize("name", ["slash", "button", "shortcut"])
+def test_bolt_finds_the_same_people_and_places_in_what_somebody_pressed(name: str) -> None:
+    body = payload(name)
+    user = body.get("user", {}).get("id") or body["user_id"]
+    assert (bolt.extract_team_id(body), bolt.extract_user_id(body)) == (ME.team, user)
+    assert bolt.extract_channel_id(body) == "C1"
+
+
+async def test_the_twins_deliveries_are_what_bolt_takes_them_for(there: Twin, hands: Hands) -> None:
+    for what in await told(there, hands):
+        assert JUDGES[kind(what)](what), kind(what)
+
+
+def test_the_blocks_of_a_form_and_a_message_are_those_of_slacks_library() -> None:
+    """It parses each into its own class, and finds nothing wrong; for the table too, which it knows."""
+    table = Table(("Line",), (("12",),), "Mistakes")
+    button = Button("Ask", "ask:1", form=(Field("question", "Your question", is_long=True),))
+    said = Message("k", "text `code` https://example.org", "Title", (("Rows", "3"),), table, "code", (button,))
+    form = forms.view(forms.Start("U1", "C1"), [{"name": "a.csv", "id": "F1"}])
+    for block in [*blocks(said), *fields.view(button, "T1/C1")["blocks"], *form["blocks"]]:
+        parsed = Block.parse(block)
+        assert parsed is not None and type(parsed) is not Block, block["type"]
+        parsed.validate_json()
+    assert View(**form).to_dict()["callback_id"] == forms.CALLBACK
 
 
 # ---- the twin

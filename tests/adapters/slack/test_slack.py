@@ -51,6 +51,18 @@ async def test_words_that_would_ping_everybody_ping_nobody(there: Twin) -> None:
     assert there.at.messages["C1"][0]["text"].count("<") == 0
 
 
+async def test_links_show_no_previews_and_names_are_not_turned_into_mentions(there: Twin) -> None:
+    """In every way of saying something that Slack has."""
+    chat = lines.chat(there)
+    posted = await chat.post(PLACE, Message("k", "https://evil.example @ann"))
+    await chat.edit(posted, Message("k", "https://evil.example @bob"))
+    await chat.post(PLACE, Message("private", "https://evil.example @ann", only_for=ANN))
+    said = [(method, form) for method, form in there.at.calls if method.startswith("chat.")]
+    assert [method for method, _ in said] == ["chat.postMessage", "chat.update", "chat.postEphemeral"]
+    assert all((form["parse"], form["link_names"]) == ("none", "false") for _, form in said)
+    assert (said[0][1]["unfurl_links"], said[0][1]["unfurl_media"]) == ("false", "false")
+
+
 async def test_a_mention_pings_the_one_who_is_meant(there: Twin) -> None:
     await lines.chat(there).post(PLACE, Message("k", "done", mentions=(ANN,)))
     assert there.at.pings == {"U1": 1}

@@ -136,6 +136,21 @@ async def test_the_shortcut_and_the_files_that_cannot_be_had(
         hands.removes(deleted)
         hands.says("U1", "C1", "", files=[facts])
         await sees(hands, lambda shown: "deleted.csv is no longer there" in shown.all)
+        far = there.at.keep(
+            "far.csv", FACTS, "U1", is_external=True, mode="external", url_private="https://drive.example/a"
+        )
+        big = there.at.keep("big.csv", FACTS, "U1", size=10**12)
+        hidden = there.at.keep("hidden.csv", FACTS, "U1", mode="hidden_by_limit")
+        hands.says("U1", "C1", "", files=[far.facts, big.facts, hidden.facts])
+        await sees(hands, lambda shown: "far.csv lies outside Slack" in shown.all)
+        await sees(hands, lambda shown: "big.csv is larger than" in shown.all and "file=hf:org/name" in shown.all)
+        await sees(hands, lambda shown: "hidden.csv is hidden by the workspace's plan" in shown.all)
+        shared = there.at.keep("shared.csv", FACTS, "U1")
+        bare = {"id": shared.facts["id"], "mode": "file_access", "file_access": "check_file_info"}
+        hands.says("U1", "C1", "", files=[bare])
+        await sees(hands, lambda shown: "shared.csv is ready for" in shown.title)
+        hands.drops("U1", "C1", "facts.csv", FACTS.replace(b"text\n", b"Text \n"), thread=ts)
+        await sees(hands, lambda shown: shown.thread == ts and "Beside facts.csv: mistakes 0" in shown.all)
         hands.opens_home("U1")
         await eventually(lambda: "No models yet" in limits.texts(there.at.homes.get("U1", {"blocks": []})["blocks"]))
     assert there.at.refused == []
@@ -161,7 +176,7 @@ async def test_columns_gaps_a_broken_run_and_a_refused_push_are_mended_by_button
         await sees(hands, lambda shown: "is ready for" in shown.title and shown.thread == gap.thread)
         there.at.views.clear()
         ts = hands.drops("U1", "C1", "columns.csv", COLUMNS)
-        report = await sees(hands, lambda shown: "Choose columns" in shown.buttons)
+        report = await sees(hands, lambda shown: shown.thread == ts and "Choose columns" in shown.buttons)
         hands.press_label("U1", report, "Choose columns")
         view = await form(there)
         assert {block["element"]["type"] for block in view["blocks"]} == {"static_select"}
