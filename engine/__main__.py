@@ -159,6 +159,7 @@ def preview(
     slot: Annotated[
         str, typer.Option(help="Where it would train: how many GPUs × GB each, as in 1x24; 0x16 is a CPU.")
     ] = "",
+    quick: Annotated[bool, typer.Option(help="Tell the tokens of more than 500 rows from 500 of them.")] = False,
     as_json: Annotated[bool, typer.Option("--json")] = False,
 ) -> None:
     """Show what a run would be: the text the model will see, every row's fate, parameters, time and memory."""
@@ -167,7 +168,7 @@ def preview(
 
     named = valid or named_file(words or [])
     with here(file) as (path, _), here(named) if named else nullcontext((None, "")) as (other, _):
-        raise typer.Exit(preview_and_print(Wish(path, method, model, tuple(words or ()), other, as_json, slot)))
+        raise typer.Exit(preview_and_print(Wish(path, method, model, tuple(words or ()), other, as_json, slot, quick)))
 
 
 CACHE = "Folder of the cache; left out, HF_HOME, else the cache folder of DATA."

@@ -86,12 +86,19 @@ async def _valid_file(context: Context, incoming: Incoming, request: Plan) -> Th
 
 
 async def preview_of(
-    context: Context, sha256: str, request: Plan, basis: bases.Basis, valid: ThreadFile | None = None
+    context: Context,
+    sha256: str,
+    request: Plan,
+    basis: bases.Basis,
+    valid: ThreadFile | None = None,
+    is_quick: bool = False,
 ) -> Preview:
-    """Ask the engine what the run would be. Raises Refusal for whatever stands against it."""
+    """Ask the engine what the run would be; `is_quick` tells the tokens from some rows. Raises Refusal for whatever
+    stands against it."""
     home = context.settings.uploads / sha256
     words_ = ["preview", str(home), "--method", request.method, *_words(request)]
     words_ += ["--model", basis.word] if basis.word else []
+    words_ += ["--quick"] if is_quick else []
     words_ += ["--slot", slot] if (slot := bases.slot(context, request)) else []
     if valid:
         words_ += ["--valid", str(context.settings.uploads / valid.sha256)]

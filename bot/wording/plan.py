@@ -65,9 +65,10 @@ def taken(draft: Message, words: str, settings: str = "") -> Message:
 
 def costs(preview: Preview) -> Iterable[tuple[str, str]]:
     tokens = preview.tokens
+    about = f" (told from {tokens['sampled']:,} rows)" if tokens.get("sampled") else ""
     yield (
         "Tokens",
-        f"{tokens['total']:,} in all; {tokens['median']:,} in the middle row, {tokens['max']:,} in the longest",
+        f"{tokens['total']:,} in all; {tokens['median']:,} in the middle row, {tokens['max']:,} in the longest{about}",
     )
     yield "Used", _used(preview)
     estimate = preview.estimate

@@ -35,6 +35,7 @@ class Wish:
     valid: Path | None
     as_json: bool
     slot: str = ""
+    is_quick: bool = False
 
 
 def preview_and_print(wish: Wish) -> int:
@@ -89,6 +90,7 @@ def make_preview(wish: Wish) -> Preview:
             lambda rows, median: settle(wish.method, given, rows=rows, tokens_median=median, look=look, slot=slot),
             lambda settings, rows, tokens: estimate(wish.method, settings, look, rows, tokens, slot),
             valid.rows if valid else None,
+            wish.is_quick,
         )
     price = float(os.environ.get("GPU_HOUR_PRICE") or 0)
     gpus = int(made.parameters["gpus"].value) if slot.gpus else 0

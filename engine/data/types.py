@@ -116,7 +116,8 @@ class Estimate:
 
 @dataclass(frozen=True)
 class Preview:
-    """What a run of `method` on these rows with this model would be. `tokens` holds total, median, p95 and max.
+    """What a run of `method` on these rows with this model would be. `tokens` holds total, median, p95 and max, and
+    `sampled` rows where they are told from so many.
 
     `alternative` shows the first sample read the other way (as plain text, or as a conversation);
     `unescape` is (before, after) of one cell with a literal backslash-n, or empty. `warnings` are sentences about what

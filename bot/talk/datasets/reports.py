@@ -188,7 +188,7 @@ async def _first_preview(context: Context, found: Report) -> Preview | None:
         return None
     request = Plan(usable[0])
     try:
-        return await finetune.preview_of(context, found.sha256, request, bases.usual(context, request))
+        return await finetune.preview_of(context, found.sha256, request, bases.usual(context, request), is_quick=True)
     except Refusal:
         return None
 

@@ -36,11 +36,12 @@ def preview(
     settle: Settle,
     estimate: Estimator,
     valid_rows: int | None = None,
+    is_quick: bool = False,
 ) -> Preview:
     """Show a run of `method` on the accepted rows at `arrow` with the model `look`.
 
     `source` names the columns; whether turn markers become a conversation is decided here. `valid_rows` counts the
-    rows of a second file. Raises Refusal where rows cannot be read so.
+    rows of a second file; `is_quick` tells the tokens from some rows. Raises Refusal where rows cannot be read so.
     """
     rows = Rows(arrow)
     if not rows:
@@ -49,7 +50,7 @@ def preview(
     tokenizer = FileTokenizer(look.folder, str(given.get("template", "auto")))
     first = settle(len(rows), 0)
     max_length = int(first["max_length"].value)
-    fate = fate_of(rows, plan, tokenizer, max_length)
+    fate = fate_of(rows, plan, tokenizer, max_length, is_quick=is_quick)
     held = held_out([group_of(row, plan.way) for row in rows], _values(first)) if valid_rows is None else frozenset()
     used = max(1, fate.used - len(held))
     settings = settle(used, fate.tokens["median"])

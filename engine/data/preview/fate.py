@@ -1,5 +1,6 @@
 """What becomes of every row at a model and a `max_length`: its tokens, whether it is cut, whether it is dropped."""
 
+import itertools
 import random
 import statistics
 from collections import Counter
@@ -16,6 +17,7 @@ from engine.data.types import Row
 EXACT_ROWS = 5_000
 """Up to here every row is tokenised; above, the tokens are told from the characters of 500 rows."""
 SAMPLED_ROWS = 500
+QUICK_CHARACTERS = 1_000_000
 UNLIMITED = 1 << 40
 SMALLEST_END = 32
 
@@ -23,7 +25,8 @@ SMALLEST_END = 32
 @dataclass(frozen=True)
 class Fate:
     """What becomes of the rows. `sizes` are tokens per row, exact or by the ratio; `tokens` holds total, median,
-    p95 and max. `cut_rows` and `dropped_rows` are numbers from 1, and empty where they were only estimated."""
+    p95 and max, and `sampled` rows where they are told from so many. `cut_rows` and `dropped_rows` are numbers from 1,
+    and empty where they were only estimated."""
 
     used: int
     cut: int
@@ -44,23 +47,36 @@ class RowFate:
     is_dropped: bool = False
 
 
-def fate_of(rows: Sequence[Row], plan: Plan, tokenizer: FileTokenizer, max_length: int) -> Fate:
-    """Every row of a small file as the training will take it; of a large one an estimate."""
-    if len(rows) <= EXACT_ROWS:
+def fate_of(
+    rows: Sequence[Row], plan: Plan, tokenizer: FileTokenizer, max_length: int, *, is_quick: bool = False
+) -> Fate:
+    """Every row of a small file as the training will take it; of a large one, or of a middling one where it has to be
+    quick, an estimate."""
+    lengths = [_characters(row, plan.way) for row in rows] if is_quick or len(rows) > EXACT_ROWS else []
+    picked = _picked(lengths, is_quick)
+    if len(picked) == len(lengths):
         fates = [_fate(plan.row(row), plan.method, tokenizer, max_length) for row in rows]
         cut_rows = tuple(number for number, fate in enumerate(fates, 1) if fate.is_cut)
         dropped_rows = tuple(number for number, fate in enumerate(fates, 1) if fate.is_dropped)
         told = _fate_from([fate.size for fate in fates], len(cut_rows), len(dropped_rows))
         return replace(told, cut_rows=cut_rows, dropped_rows=dropped_rows)
-    picked = random.Random(0).sample(range(len(rows)), SAMPLED_ROWS)  # noqa: S311  # a draw that can be repeated
     fates = [_fate(plan.row(rows[number]), plan.method, tokenizer, max_length) for number in picked]
-    lengths = [_characters(row, plan.way) for row in rows]
     characters = max(1, sum(lengths[number] for number in picked))
     ratio, longest = sum(fate.size for fate in fates) / characters, sum(fate.longest for fate in fates) / characters
     sizes = [max(1, round(length * ratio)) for length in lengths]
     cut = 0 if plan.method in PLAIN_METHODS else sum(length * longest > max_length for length in lengths)
-    dropped = round(sum(fate.is_dropped for fate in fates) * len(rows) / SAMPLED_ROWS)
-    return _fate_from(sizes, max(0, cut - dropped), dropped)
+    dropped = round(sum(fate.is_dropped for fate in fates) * len(rows) / len(picked))
+    told = _fate_from(sizes, max(0, cut - dropped), dropped)
+    return replace(told, tokens={**told.tokens, "sampled": len(picked)})
+
+
+def _picked(lengths: Sequence[int], is_quick: bool) -> list[int]:
+    """At most 500 rows, drawn so that the draw can be repeated; where it has to be quick, no more than a megabyte."""
+    drawn = random.Random(0).sample(range(len(lengths)), min(SAMPLED_ROWS, len(lengths)))  # noqa: S311
+    if not is_quick:
+        return drawn
+    until = itertools.accumulate(lengths[number] for number in drawn)
+    return [number for number, size in zip(drawn, until, strict=True) if size <= QUICK_CHARACTERS] or drawn[:1]
 
 
 def histogram(sizes: Sequence[int]) -> dict[str, int]:

@@ -178,6 +178,9 @@ def test_tokens_of_many_rows_are_told_from_some(models: Mapping[str, Path]) -> N
     told = fate_of(rows, plan, tokenizer, 512).tokens
     exact = sum(len(tokenizer(row["text"])["input_ids"]) + 1 for row in rows)
     assert told["total"] == pytest.approx(exact, rel=0.05)
+    assert told["sampled"] == 500
+    assert "sampled" not in fate_of(rows[:600], plan, tokenizer, 512).tokens
+    assert fate_of(rows[:600], plan, tokenizer, 512, is_quick=True).tokens["sampled"] == 500
 
 
 def test_pairs_of_many_rows_are_cut_by_their_longer_text(models: Mapping[str, Path]) -> None:
