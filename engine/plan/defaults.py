@@ -13,7 +13,7 @@ from engine.jobs import Value
 from engine.plan.combinations import LEAST_BATCH, check_together
 from engine.plan.estimate import GB, memory_bytes
 from engine.plan.models import Look
-from engine.plan.parameters import table_for, word
+from engine.plan.parameters import LANGUAGE, table_for, word
 from engine.plan.shares import shared
 from engine.refusal import Refusal
 
@@ -160,7 +160,7 @@ def memory(where: Circumstances, values: Mapping[str, Value]) -> float:
 
 def packing(where: Circumstances, values: Mapping[str, Value]) -> Setting:
     is_short = where.tokens_median * 4 < int(values["max_length"])
-    if where.method in ("sft", "clm") and where.is_gpu and where.rows >= 1_000 and is_short:
+    if where.method in LANGUAGE and where.is_gpu and where.rows >= 1_000 and is_short:
         return Setting(True, "many short texts: padding would be half of the work")
     return Setting(False, "one row at a time")
 

@@ -127,7 +127,7 @@ TABLE: tuple[Parameter, ...] = (
         ("dpo_beta",), 0.001, 10, methods=PAIRS,
     ),
     Parameter(
-        "packing", "switch", False, "Put several short texts into one row of full length.", methods=("sft", "clm")
+        "packing", "switch", False, "Put several short texts into one row of full length.", methods=LANGUAGE
     ),
     Parameter(
         "marks", "choice", "keep", "What a template's marks in cells are, such as <|im_start|>: kept, or text.",

@@ -124,13 +124,15 @@ def batches(job: Job) -> Choice:
 
 
 def attention(job: Job, machine: Machine) -> Choice:
-    if job.is_on("packing") and machine.has_flash:
+    if job.is_on("packing") and machine.has_flash and job.method != "mlm":
         return Choice("attention", "flash_attention_2", "installed: it skips what a packed row must not see")
     if job.is_on("packing"):
-        return Choice(
-            "attention", "sdpa", "a mask for each packed row, one row at a time, as flash-attn is not installed"
-        )
+        return Choice("attention", "sdpa", f"a mask for each packed row, one row at a time, {without_flash(job)}")
     return Choice("attention", "sdpa", "torch's own fused attention")
+
+
+def without_flash(job: Job) -> str:
+    return "as encoders need" if job.method == "mlm" else "as flash-attn is not installed"
 
 
 def head(job: Job, machine: Machine) -> Iterator[Choice]:

@@ -108,7 +108,7 @@ class CountingCollator:
         self.batches.append({number for row in rows for number in (row["rows"] if "rows" in row else [row["row"]])})
         self.rows |= self.batches[-1]
         batch = self.collate([{name: row[name] for name in row if name not in OURS} for row in rows])
-        masks = [value for name, value in batch.items() if name.endswith("attention_mask")]
+        masks = [value for name, value in batch.items() if name.endswith("attention_mask") and value.ndim == 2]
         packed = [batch["input_ids"]] if not masks and "input_ids" in batch else []
         self.tokens += sum(int(mask.sum()) for mask in masks) + sum(ids.numel() for ids in packed)
         return batch

@@ -74,7 +74,8 @@ def load_model(task: Task, kind: str, source: Path | None = None) -> Any:
     check_shards(folder)
     is_frozen = task.is_on("lora") and has_bf16()
     extra = {**({"num_labels": 1} if kind == "SequenceClassification" else {}), **in_fewer_bits(task)}
-    if task.settings.get("packing") and has_gpu() and importlib.util.find_spec("flash_attn"):
+    is_packed = task.settings.get("packing") and task.spec.method != "mlm"
+    if is_packed and has_gpu() and importlib.util.find_spec("flash_attn"):
         extra["attn_implementation"] = "flash_attention_2"
     loader = getattr(transformers, f"AutoModelFor{kind}")
     try:
