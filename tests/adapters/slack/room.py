@@ -32,6 +32,9 @@ async def bot(settings: Settings, twin: Twin, line: str) -> AsyncIterator[None]:
     finally:
         serving.cancel()
         await asyncio.gather(serving, return_exceptions=True)
+        async with asyncio.timeout(LOOK_S):
+            while twin.delivery.sockets:  # noqa: ASYNC110  so that nothing is sent to one that is going
+                await asyncio.sleep(0.01)
 
 
 async def sees(hands: Hands, is_it: Callable[[Shown], bool], user: str = "U1") -> Shown:

@@ -35,6 +35,7 @@ from tests.adapters.slack.room import FACTS, LOOK_S, SMALL, chosen
 from tests.contract.chat import eventually
 from tests.e2e.house import hub
 from tests.twins.slack import emulated, limits
+from tests.twins.slack.bridge import Bridge, bridge
 from tests.twins.slack.delivery import Delivery, encoded
 from tests.twins.slack.emulated import Peer
 from tests.twins.slack.workspace import Workspace
@@ -161,19 +162,41 @@ async def test_private_words_direct_messages_and_the_home_tab_are_taken(peer: Pe
 # ---- the whole bot
 
 
-class Sight:
-    """What the bot says in one thread of the peer; presses are sent as Slack sends them, for the peer has none."""
+class Line:
+    """How the peer's events, and presses, which it has none of, come to the bot: by signed requests, or by a socket."""
 
-    def __init__(self, peer: Peer, channel: str, thread: str) -> None:
-        self.peer, self.channel, self.thread = peer, channel, thread
-        self.slack = Delivery(
-            Workspace(signing_secret=emulated.SECRET), f"http://127.0.0.1:{peer.listener}/slack/events"
-        )
+    def __init__(self, peer: Peer, over: Bridge | None) -> None:
+        self.peer, self.over = peer, over
+        url = f"http://127.0.0.1:{peer.listener}/slack/events"
+        self.http = Delivery(Workspace(signing_secret=emulated.SECRET), url)
+
+    def adapter(self) -> SlackChat:
+        if self.over is None:
+            return adapter(self.peer)
+        app_token, url = SecretStr(self.over.delivery.at.app_token), f"{self.over.base}/api/"
+        token = SecretStr(emulated.BOT)
+        return SlackChat(SlackSettings(_env_file=None, bot_token=token, app_token=app_token, api_url=url).checked())
+
+    async def is_up(self) -> bool:
+        return bool(self.over.delivery.sockets) if self.over else await is_open(self.peer.listener)
+
+    async def delivers(self, told: dict[str, Any]) -> None:
+        if self.over:
+            self.over.delivery.send(told)
+        else:
+            assert await self.http.request(*encoded(told), {}) is not None
+
+
+class Sight:
+    """What the bot says in one thread of the peer; presses are sent as Slack sends them."""
+
+    def __init__(self, line: Line, channel: str, thread: str) -> None:
+        self.line, self.channel, self.thread = line, channel, thread
 
     async def sees(self, words: str, button: str = "") -> dict[str, Any]:
         async with asyncio.timeout(LOOK_S):
             while True:
-                for said in await in_thread(self.peer, self.channel, self.thread):
+                for said in await in_thread(self.line.peer, self.channel, self.thread):
                     blocks = said.get("blocks") or []
                     if words in limits.texts(blocks) and (not button or button in buttons_of(blocks)):
                         return said
@@ -187,8 +210,7 @@ class Sight:
             "channel": {"id": self.channel, "name": "ml"}, "message": said, "actions": [action], "api_app_id": "A0APP",
             "team": {"id": "T000000001", "domain": "peer"}, "token": "verification",
         }  # fmt: skip
-        body, kind = encoded(told)
-        assert await self.slack.request(body, kind, {}) is not None
+        await self.line.delivers(told)
 
 
 def buttons_of(blocks: list[dict[str, Any]]) -> dict[str, str]:
@@ -196,7 +218,16 @@ def buttons_of(blocks: list[dict[str, Any]]) -> dict[str, str]:
     return {button["text"]["text"]: button["value"] for button in found}
 
 
-async def test_the_whole_bot_brings_a_dropped_file_to_a_model(peer: Peer, tmp_path: Path) -> None:
+@pytest.fixture(params=["http", "socket"])
+async def line(peer: Peer, request: pytest.FixtureRequest) -> AsyncIterator[Line]:
+    if request.param == "http":
+        yield Line(peer, None)
+        return
+    async with bridge(peer.base, peer.listener) as over:
+        yield Line(peer, over)
+
+
+async def test_the_whole_bot_brings_a_dropped_file_to_a_model(peer: Peer, line: Line, tmp_path: Path) -> None:
     """Check, plan, Start, one living message, the end with its mention, the team's card; and a restart in between."""
     channel, team = await peer.channel(), await peer.channel("general")
     await peer.call("conversations.join", channel=team)
@@ -205,13 +236,13 @@ async def test_the_whole_bot_brings_a_dropped_file_to_a_model(peer: Peer, tmp_pa
     ann = (await peer.call("auth.test"))["user_id"]
     with hub(tmp_path / "hub") as endpoint:
         settings = chosen(tmp_path, endpoint).model_copy(update={"team_channel": team})
-        async with serving(settings, peer):
+        async with serving(settings, line):
             file = await peer.drop(channel, "facts.csv", FACTS)
-            sight = Sight(peer, channel, await thread_of(peer, channel, file))
+            sight = Sight(line, channel, await thread_of(peer, channel, file))
             await sight.sees("is ready for")
             await peer.call("chat.postMessage", channel=channel, text=f"<@U0BOT> sft {SMALL}", thread_ts=sight.thread)
             plan = await sight.sees("ready to start", "Start")
-        async with serving(settings, peer):
+        async with serving(settings, line):
             await sight.presses(plan, "Start", ann)
             final = await sight.sees("Run 1 succeeded", "Try it")
             living = await sight.sees("Run 1 · succeeded")
@@ -235,18 +266,21 @@ async def eventually_said(peer: Peer, channel: str, words: str) -> None:
 
 
 @contextlib.asynccontextmanager
-async def serving(settings: Settings, peer: Peer) -> AsyncIterator[None]:
+async def serving(settings: Settings, line: Line) -> AsyncIterator[None]:
     """The bot serves while the block runs, from when it listens."""
-    task = asyncio.create_task(make(settings, adapter(peer)).serve())
+    task = asyncio.create_task(make(settings, line.adapter()).serve())
     try:
         async with asyncio.timeout(LOOK_S):
-            while not await is_open(peer.listener):
+            while not await line.is_up():
                 assert not task.done(), task.result()
                 await asyncio.sleep(0.05)
         yield
     finally:
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)
+        async with asyncio.timeout(LOOK_S):
+            while await line.is_up():  # noqa: ASYNC110  so that nothing is sent to one that is going
+                await asyncio.sleep(0.05)
 
 
 async def is_open(port: int) -> bool:
