@@ -24,7 +24,7 @@ from tests.contract.chat import eventually
 from tests.twins.slack.delivery import encoded
 from tests.twins.slack.hands import Hands
 from tests.twins.slack.server import Twin
-from tests.twins.slack.workspace import BOT, Channel
+from tests.twins.slack.workspace import BOT, Channel, Payload
 
 # ---- what is delivered
 
@@ -124,7 +124,7 @@ async def test_a_wrong_word_is_refused_in_the_acknowledgement(there: Twin, hands
         assert those.heard == []
 
 
-async def opened(there: Twin) -> dict[str, object]:
+async def opened(there: Twin) -> Payload:
     await eventually(lambda: bool(there.at.views))
     return dict(next(iter(there.at.views.values())))
 
@@ -183,6 +183,38 @@ async def test_a_command_between_two_other_people_is_answered_in_the_bots_direct
         hands.slash("U1", "D9", "list")
         (incoming,) = await those.hears(1)
     assert incoming.place == Place("T1/D1")
+
+
+async def searched(there: Twin, hands: Hands, view: Payload, text: str) -> list[str]:
+    before = len(there.at.suggested)
+    hands.searches("U1", view, "model", text)
+    await eventually(lambda: len(there.at.suggested) > before)
+    return there.at.suggested[-1]
+
+
+@pytest.mark.parametrize("line", lines.LINES)
+async def test_the_base_model_is_searched_for_by_what_is_typed(there: Twin, hands: Hands, line: str) -> None:
+    async with ears(lines.chat(there, line)):
+        hands.slash("U1", "C1", "sft")
+        view = await opened(there)
+        found = [await searched(there, hands, view, text) for text in ("", "QWEN", "acme/our-own", "no such model")]
+    everything, qwen, own, nothing = found
+    assert everything and qwen and set(qwen) < set(everything) and all("qwen" in name.lower() for name in qwen)
+    assert (own, nothing) == (["acme/our-own"], [])
+
+
+async def test_a_form_in_direct_messages_is_answered_there(there: Twin, hands: Hands) -> None:
+    file = there.at.keep("a.csv", b"text\nhi\n", "U1").facts["id"]
+    async with ears(lines.chat(there)) as those:
+        hands.slash("U1", "D1", "sft")
+        given: dict[str, Payload] = {
+            "upload": {"files": [{"id": file}]},
+            "model": {"selected_option": {"value": "acme/base"}},
+        }
+        hands.submits("U1", await opened(there), given)
+        upload, command = await those.hears(2)
+    assert upload.place == command.place == Place("T1/D1")
+    assert command.what == Command("sft model=acme/base")
 
 
 async def test_the_shortcut_plans_on_the_messages_file_in_its_thread(there: Twin, hands: Hands) -> None:

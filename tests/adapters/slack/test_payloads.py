@@ -81,6 +81,7 @@ JUDGES = {
     "home-opened": judged.is_event, "member-joined": judged.is_event, "peer-message": judged.is_event,
     "peer-file": judged.is_event, "foreign-file": judged.is_event, "slash": judged.is_slash_command,
     "button": judged.is_block_actions, "form": judged.is_view_submission, "shortcut": judged.is_message_shortcut,
+    "suggestion": judged.is_block_suggestion,
 }  # fmt: skip
 
 
@@ -137,16 +138,19 @@ async def told(there: Twin, hands: Hands) -> list[dict[str, Any]]:
         view = {"id": "V1", "type": "modal", "callback_id": "button-form", "private_metadata": '["a", "T1/C1"]'}
         blocks = [{"type": "input", "block_id": "q", "element": {"type": "plain_text_input", "action_id": "value"}}]
         hands.submits("U1", {**view, "blocks": blocks}, {"q": {"value": "x"}})
+        search = [{"type": "input", "block_id": "m", "element": {"type": "external_select", "action_id": "model"}}]
+        hands.searches("U1", {**view, "blocks": search}, "m", "qwen")
         hands.shortcut("U1", "C1", there.at.messages["C1"][0]["ts"])
         hands.opens_home("U1")
         hands.invites("C3")
-        await eventually(lambda: len(there.delivery.told) == 10)
+        await eventually(lambda: len(there.delivery.told) == 11)
     return [what for what, _ in there.delivery.told]
 
 
 KINDS = {
     "block_actions": "button", "view_submission": "form", "message_action": "shortcut", "message": "message",
     "file_shared": "file-shared", "app_home_opened": "home-opened", "member_joined_channel": "member-joined",
+    "block_suggestion": "suggestion",
 }  # fmt: skip
 
 

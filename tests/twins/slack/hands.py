@@ -132,6 +132,26 @@ class Hands:
             }
         )  # fmt: skip
 
+    def searches(self, user: str, view: Payload, block: str, typed: str) -> None:
+        """Type into a select of a form whose options the app offers; they are then in `at.suggested`."""
+        element = next(each["element"] for each in view["blocks"] if each.get("block_id") == block)
+        assert element["type"] == "external_select"
+        self.twin.delivery.send(
+            {
+                "type": "block_suggestion", **self._who(user), "api_app_id": APP, "token": "verification",
+                "container": {"type": "view", "view_id": view["id"]}, "action_id": element["action_id"],
+                "block_id": block, "value": typed, "view": {**view, "team_id": TEAM, "hash": "1.a"},
+            },
+            self._offered,
+        )  # fmt: skip
+
+    def _offered(self, answer: Payload) -> None:
+        assert len(answer["options"]) <= 100, "Slack takes a hundred options at most"
+        for option in answer["options"]:
+            assert option["text"]["type"] == "plain_text" and 0 < len(option["text"]["text"]) <= 75
+            assert 0 < len(option["value"]) <= 150
+        self.at.suggested.append([option["value"] for option in answer["options"]])
+
     def submits(self, user: str, view: Payload, values: dict[str, Payload]) -> None:
         """Press a form's own button. `values` gives the state of an input by its block."""
         inputs = {block["block_id"]: block["element"] for block in view["blocks"] if block["type"] == "input"}

@@ -66,6 +66,8 @@ class Workspace:
     triggers: dict[str, float] = field(default_factory=dict)
     whispers: dict[str, tuple[str, str, str, float, int]] = field(default_factory=dict)
     """By the name of a response_url: user, channel, thread, when it was given out, and how often it was used."""
+    suggested: list[list[str]] = field(default_factory=list)
+    """What was offered each time that somebody typed into a searchable select."""
     form_errors: list[dict[str, str]] = field(default_factory=list)
     calls: list[tuple[str, Payload]] = field(default_factory=list)
     refused: list[str] = field(default_factory=list)
