@@ -18,17 +18,24 @@ from engine import life
 from engine.events import Event, read_events
 from engine.executor import Phase
 from engine.folder import ATTEMPT_VARIABLE, REJECTED, RunFolder
-from engine.jobs import Progress, Run, Status, Target, Value
+from engine.hub.client import connect
+from engine.hub.download.fetch import fetch
+from engine.jobs import Model, Progress, Run, Status, Target, Value
 from engine.plan.mending import mended
 from engine.work.placing import carry_over
 from engine.work.train import train
 from engine.work.training.loop import Watch
 from engine.work.training.resume import is_killed
+from tests.engine.hub.conftest import BASE, bases, put_base, twin
 from tests.engine.methods.conftest import TEXTS, rows_for
-from tests.mini import make_causal, make_run
+from tests.engine.work.conftest import house
+from tests.engine.work.house import House
+from tests.mini import Row, make_causal, make_run
+from tests.twins.hub import Twin
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # of the training libraries, about their own next versions
 
+__all__ = ["bases", "house", "twin"]
 ANN = Person("U1", "ann")
 SHA = "0" * 16
 FAST: dict[str, Value] = {
@@ -212,8 +219,8 @@ def test_the_rows_of_a_step_whose_loss_is_no_number_are_listed(
 @pytest.mark.parametrize("method", ["sft", "clm"])
 def test_rows_of_which_nothing_is_learned_are_listed(method: str, causal: Path, tmp_path: Path) -> None:
     """Every answer lies behind max_length, or there is no text at all."""
-    long = {"messages": [{"role": "user", "content": "hello " * 400}, {"role": "assistant", "content": "nice"}]}
-    rows = [long] * 3 if method == "sft" else [{"text": ""}] * 3
+    long: Row = {"messages": [{"role": "user", "content": "hello " * 400}, {"role": "assistant", "content": "nice"}]}
+    rows: list[Row] = [long] * 3 if method == "sft" else [{"text": ""}] * 3
     place = make_run(tmp_path / "7", method, causal, rows, (), **FAST)
     run = attempt(place, Run("7", place.read_spec(), Status.running, done="fetch", attempt="fetch-1", started_at=1.0))
     assert (run.status, run.trouble) == (Status.failed, "data")
@@ -341,12 +348,28 @@ def under_way(**changes: Any) -> Run:
     return replace(Run("7", spec, Status.running, "train-1", done="fetch", started_at=1.0), **changes)
 
 
-def test_a_hang_offers_to_go_on() -> None:
-    run = under_way(progress=Progress(phase="training", step=30, steps=60, saved_step=20))
-    run = life.failed(run, "The training took no step for 10 minutes, so it was stopped.", 2.0, "hang")
-    assert buttons(words.final(run, ANN, None)) == {"Go on from step 20": "mend:7:resume"}
-    begun = life.failed(under_way(), "The training said nothing for 40 minutes, so it was stopped.", 2.0, "hang")
-    assert buttons(words.final(begun, ANN, None)) == {"Start it again": "mend:7:retry"}
+@pytest.mark.parametrize(
+    ("saved", "says", "offers"),
+    [
+        (20, "The training took no step for 10 minutes, so it was stopped.", {"Go on from step 20": "mend:1:resume"}),
+        (0, "The training took no step for 10 minutes, so it was stopped.", {"Start it again": "mend:1:retry"}),
+    ],
+    ids=["with a checkpoint", "without"],
+)
+async def test_a_hang_is_ended_and_offers_to_go_on(house: House, saved: int, says: str, offers: dict[str, str]) -> None:
+    """The scheduler sees ten minutes pass by its clock, and no step."""
+    await house.until_training()
+    child = house.child("train-1")
+    child.say("phase", phase="training")
+    child.say("step", step=30, steps=60, loss=1.0)
+    if saved:
+        child.say("checkpoint", step=saved)
+    assert (await house.tick()).status is Status.running
+    house.now += 601
+    run = await house.tick()
+    card = words.final(run, ANN, None)
+    assert card.text == f"{words.subject(run)}\n{says}"
+    assert buttons(card) == offers
 
 
 def test_on_a_gpu_memory_is_mended_by_fewer_bits_too() -> None:
@@ -357,12 +380,34 @@ def test_on_a_gpu_memory_is_mended_by_fewer_bits_too() -> None:
     assert new is not None and new.spec.parameters["quantization"] == "int4" and not new.resumes
 
 
-def test_a_gated_model_says_where_to_ask_and_offers_another() -> None:
-    run = under_way(attempt="fetch-1", done="")
-    said = "a/b is gated: ask for access at https://huggingface.co/a/b, then start it again."
-    run = life.apply(run, Event("7", "fetch-1", 1, 1.0, "failed", {"reason": said, "code": "model"}), 2.0)
+GATED, ACCEPT = "and the token's owner has no access yet", "accept the terms there, and try again."
+MISSING = "There is no model local/nothing on the local Hub, or it is private and our token cannot see it."
+
+
+def fetched(place: RunFolder, twin: Twin, token: str, patch: pytest.MonkeyPatch) -> Run:
+    """The run after a fetch from that Hub, which really asks it."""
+    patch.setenv("HF_ENDPOINT", twin.url)
+    patch.setenv("HF_PUBLIC_ENDPOINT", "")
+    patch.setenv("HF_TOKEN", token)
+    run = life.begin(Run("7", place.read_spec(), Status.queued), "fetch-1", 1.0)
+    assert not fetch(place.path, cache=place.path.parent / "cache", patience_s=0)
+    return heard(place, run, 1)
+
+
+@pytest.mark.parametrize("is_there", [True, False], ids=["gated", "missing"])
+def test_a_base_model_that_cannot_be_had_says_why_and_offers_another(
+    is_there: bool, twin: Twin, bases: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    place = RunFolder(tmp_path / "7")
+    sha = put_base(twin, bases["causal"])
+    place.write_spec(under_way().spec)
+    place.write_spec(replace(place.read_spec(), model=Model(BASE if is_there else "local/nothing", sha)))
+    if is_there:
+        connect(twin.token, twin.url).update_repo_settings(BASE, gated="auto")
+    run = fetched(place, twin, "hf_bob" if is_there else twin.token, monkeypatch)
     card = words.final(run, ANN, None)
-    assert card.text.endswith(said)
+    says = MISSING if not is_there else f"{BASE} is gated, {GATED}: open {twin.url}/{BASE}, {ACCEPT}"
+    assert card.text == f"{words.subject(run)}\n{says}"
     assert buttons(card) == {"Plan it with the usual model": f"plan:{SHA}:sft"}
 
 
