@@ -70,6 +70,9 @@ def costs(preview: Preview) -> Iterable[tuple[str, str]]:
         "Tokens",
         f"{tokens['total']:,} in all; {tokens['median']:,} in the middle row, {tokens['max']:,} in the longest{about}",
     )
+    if len(preview.histogram) > 1:
+        classes = (f"≤ {end}: {rows:,}" for end, rows in preview.histogram.items())
+        yield "Rows by tokens", " · ".join(classes)
     yield "Used", _used(preview)
     estimate = preview.estimate
     took = f"{preview.method}: about {duration(estimate.seconds)} for {count(estimate.steps, 'step')}"

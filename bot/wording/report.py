@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
+from itertools import chain
 
 from bot.chat import Button, Field, Message, Table
 from bot.wording.numbers import count, size
@@ -40,6 +41,7 @@ def unreadable(key: str, name: str, why: str) -> Message:
 def report(key: str, found: Report, preview: Preview | None) -> Message:
     """The answer to a file: its issues by group, and a preview where some method can use it."""
     usable = best_first(found)
+    buttons = (_fill_buttons(found), _fix_buttons(found), _columns_buttons(found), _method_buttons(found, usable))
     return Message(
         key,
         _verdict(found, usable),
@@ -47,12 +49,7 @@ def report(key: str, found: Report, preview: Preview | None) -> Message:
         fields=(*_facts(found, usable), *(costs(preview) if preview else ())),
         table=_issues(found.issues),
         code=samples(preview.samples) if preview else "",
-        buttons=(
-            *_fill_buttons(found),
-            *_fix_buttons(found),
-            *_columns_buttons(found),
-            *_method_buttons(found, usable),
-        ),
+        buttons=tuple(chain.from_iterable(buttons)),
     )
 
 
@@ -156,10 +153,20 @@ def _facts(found: Report, usable: Sequence[str]) -> Iterable[tuple[str, str]]:
     yield "File", ", ".join(part for part in (size(found.bytes), found.format, found.encoding) if part)
     if found.type:
         yield "Type", found.type
+    yield from _statistics(found.stats)
     if usable:
         yield "Fits", ", ".join(usable)
     elif found.columns:
         yield "Nearest", _nearest(found)
+
+
+def _statistics(stats: Mapping[str, object]) -> Iterable[tuple[str, str]]:
+    length, labels = stats.get("length"), stats.get("labels")
+    if isinstance(length, Mapping):
+        middle, most, longest = (f"{length[name]:,}" for name in ("median", "p95", "max"))
+        yield "Length", f"{middle} characters in the middle row, 95% have at most {most}, the longest {longest}"
+    if isinstance(labels, Mapping):
+        yield "Labels", f"{labels['good']:,} good, {labels['bad']:,} bad"
 
 
 def _nearest(found: Report) -> str:

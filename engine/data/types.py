@@ -144,6 +144,8 @@ class Preview:
     mapping: Mapping[str, str] = field(default_factory=dict)
     warnings: tuple[str, ...] = ()
     marks: str = ""
+    histogram: Mapping[str, int] = field(default_factory=dict)
+    """Rows by their tokens: the upper end of a class → how many."""
     templates: tuple[str, ...] = ()
     """The templates to choose from, the one that is taken first, where the model has none of its own for its rows."""
     model_reason: str = ""

@@ -72,6 +72,15 @@ def test_a_file_that_fits_offers_its_methods() -> None:
     assert [button.action for button in message.buttons] == [f"plan:{'ab' * 8}:sft"]
 
 
+def test_a_report_tells_lengths_and_labels_and_a_plan_how_long_rows_are() -> None:
+    stats = {"length": {"median": 90, "p95": 400, "max": 1200, "total": 9000}, "labels": {"good": 7, "bad": 3}}
+    facts = dict(report.report("k", replace(a_report(usable=("kto",)), stats=stats), None).fields)
+    assert facts["Length"] == "90 characters in the middle row, 95% have at most 400, the longest 1,200"
+    assert facts["Labels"] == "7 good, 3 bad"
+    planned = dict(plan.plan("k", "d", a_preview(histogram={"32": 80, "64": 10}), "a.csv", Target()).fields)
+    assert planned["Rows by tokens"] == "≤ 32: 80 · ≤ 64: 10"
+
+
 def a_preview(**changes: object) -> Preview:
     preview = Preview(
         method="sft", model="org/base", revision="", model_note="", rows_used=90, rows_truncated=3, rows_dropped=0,

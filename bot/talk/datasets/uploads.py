@@ -25,6 +25,8 @@ CHECK_S = 600.0
 FETCH_S = 300.0
 SHORTEST_HASH = 16
 CHANGES = "changes.txt"
+FORMATS = {"to_csv": "csv", "to_jsonl": "jsonl"}
+PACKED = (".gz", ".zip")
 
 Cell = dict[str, object]
 """What a person wrote: `row`, `column` and `value`."""
@@ -143,14 +145,14 @@ async def fixed(context: Context, incoming: Incoming, sha256: str, fix: str, wor
     Returns its report.
     """
     wanted = () if fix == "all" else ("--fixes", fix)
-    return await _mended(context, incoming, sha256, lambda _: (*wanted, *words))
+    return await _mended(context, incoming, sha256, lambda _: (*wanted, *words), FORMATS.get(fix, ""))
 
 
 async def _mended(
-    context: Context, incoming: Incoming, sha256: str, wanted: Callable[[Path], tuple[str, ...]]
+    context: Context, incoming: Incoming, sha256: str, wanted: Callable[[Path], tuple[str, ...]], format_: str = ""
 ) -> Report:
     file = await find(context, incoming.place, sha256)
-    name = f"{Path(file.name).stem}.fixed{Path(file.name).suffix}"
+    name = mended_name(file.name, format_ or report_of(context, file.sha256).format)
     async with _arrival(context, incoming.key) as folder:
         source, changes = context.settings.uploads / file.sha256 / "file", folder / CHANGES
         words = ("check", str(source), "--name", file.name, "--fix", str(folder / "file"), "--changes", str(changes))
@@ -162,6 +164,18 @@ async def _mended(
         if changes.exists():  # the same content was here already
             shutil.move(changes, context.settings.uploads / report.sha256 / CHANGES)
         return report
+
+
+def mended_name(name: str, format_: str) -> str:
+    """What a mended file is called: it is not compressed any more, and its rows are lines unless it was a table. The
+    format of a file in another encoding is not known before it is mended."""
+    path = Path(name)
+    while path.suffix.lower() in PACKED:
+        path = path.with_suffix("")
+    usual = {"csv": (".csv", ".tsv", ".txt"), "jsonl": (".jsonl", ".ndjson", ".txt")}
+    kind = format_ if format_ in ("", "csv") else "jsonl"
+    suffix = path.suffix if not kind or path.suffix.lower() in usual[kind] else f".{kind}"
+    return f"{path.stem}.fixed{suffix}"
 
 
 async def wanted(context: Context, incoming: Incoming, word: str) -> ThreadFile:

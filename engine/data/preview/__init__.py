@@ -5,7 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from engine.data.held_out import group_of, held_out
-from engine.data.preview.fate import fate_of
+from engine.data.preview.fate import fate_of, histogram
 from engine.data.preview.plan import Plan, choose_plan, other_plan
 from engine.data.preview.rows import Rows
 from engine.data.preview.samples import sample, samples
@@ -67,6 +67,7 @@ def preview(
         rows_dropped=fate.dropped,
         rows_held_out=len(held) if valid_rows is None else valid_rows,
         tokens=fate.tokens,
+        histogram=histogram(fate.sizes),
         samples=samples(rows, fate.sizes, plan, tokenizer, max_length),
         as_conversation=plan.is_conversation,
         alternative=_alternative(rows[0], other, own, max_length),

@@ -12,7 +12,7 @@ from typing import BinaryIO
 
 from engine.data.findings import Add, Findings
 from engine.data.reading import parquet_rows
-from engine.data.reading.archives import CannotRead, open_bytes
+from engine.data.reading.archives import CannotRead, open_bytes, unpacked
 from engine.data.reading.csv_rows import CsvReading, Record
 from engine.data.reading.files import Lines, Pieces, read_head
 from engine.data.reading.json_rows import JsonReading
@@ -52,10 +52,10 @@ class Reading:
 
 def read(path: Path, name: str, add: Add) -> Reading:
     """Open `path`, which people call `name`. Raises CannotRead where the file as a whole gives no rows."""
-    with path.open("rb") as head:
+    with open_bytes(path) as head:
         is_parquet = head.read(4) == parquet_rows.MAGIC
     if is_parquet:
-        return _reading(Shape("parquet", "", False), ParquetReading(path, add))
+        return _reading(Shape("parquet", "", False), _parquet(path, add))
     shape = sniff(read_head(path), name)
     file = open_bytes(path)
     lines = Pieces(file, add) if shape.format == "json" else Lines(file, shape.ends_with_cr, add)
@@ -64,6 +64,15 @@ def read(path: Path, name: str, add: Add) -> Reading:
         return _reading(shape, table, _until_end(iter(table), lines, file))
     objects = JsonReading(lines, shape.format == "json", add)
     return _reading(shape, objects, _until_end(iter(objects), lines, file))
+
+
+def _parquet(path: Path, add: Add) -> ParquetReading:
+    with path.open("rb") as file:
+        is_bare = file.read(4) == parquet_rows.MAGIC
+    if is_bare:
+        return ParquetReading(path, add)
+    with unpacked(path) as inner:
+        return ParquetReading(inner, add)
 
 
 def lines_of(path: Path, name: str, rows: Collection[int]) -> dict[int, int]:

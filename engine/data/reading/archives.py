@@ -1,9 +1,13 @@
 """Opening an upload's bytes: compressed ones are unpacked as a stream, with a cap on what comes out."""
 
+import contextlib
 import gzip
 import io
+import shutil
+import tempfile
 import zipfile
 import zlib
+from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO, cast
 
@@ -59,6 +63,17 @@ def open_bytes(path: Path) -> BinaryIO:
     if magic == b"PK\x03\x04":
         return _capped(_only_member(path), cap)
     return path.open("rb", buffering=1 << 18)
+
+
+@contextlib.contextmanager
+def unpacked(path: Path) -> Iterator[Path]:
+    """An archive's bytes as a file of their own, for what is not read from its beginning to its end. Who has opened it
+    meanwhile goes on reading when it is gone."""
+    with tempfile.NamedTemporaryFile() as file:
+        with open_bytes(path) as packed:
+            shutil.copyfileobj(packed, file, 1 << 20)
+        file.flush()
+        yield Path(file.name)
 
 
 def _capped(stream: BinaryIO, cap: int) -> BinaryIO:

@@ -32,7 +32,6 @@ MAGIC: tuple[tuple[bytes, str], ...] = (
     (b"7z\xbc\xaf", "a 7z archive"),
     (b"Rar!", "a RAR archive"),
     (b"ARROW1", "an Arrow file"),
-    (b"PAR1", "a compressed Parquet file; upload it without gzip or zip"),
     (b"\x80\x02", "a Python pickle"),
     (b"\x80\x03", "a Python pickle"),
     (b"\x80\x04", "a Python pickle"),

@@ -4,6 +4,7 @@ import pytest
 
 from bot.talk.commands import parse
 from bot.talk.datasets.asked import Check
+from bot.talk.datasets.uploads import mended_name
 from engine.refusal import Refusal
 
 ROWS = "text\nhello\n"
@@ -42,3 +43,20 @@ def test_what_cannot_be_checked_is_refused_before_anything_is_stored(text: str, 
     with pytest.raises(Refusal) as refusal:
         parse(text)
     assert said in refusal.value.text
+
+
+@pytest.mark.parametrize(
+    ("name", "format_", "mended"),
+    [
+        ("facts.csv", "csv", "facts.fixed.csv"),
+        ("facts.tsv.gz", "csv", "facts.fixed.tsv"),
+        ("facts.parquet.zip", "parquet", "facts.fixed.jsonl"),
+        ("facts.json", "json", "facts.fixed.jsonl"),
+        ("facts.json", "jsonl", "facts.fixed.jsonl"),
+        ("facts.csv.gz", "", "facts.fixed.csv"),
+        ("facts", "csv", "facts.fixed.csv"),
+        ("v1.2 facts.csv", "csv", "v1.2 facts.fixed.csv"),
+    ],
+)
+def test_a_mended_file_is_called_what_it_is(name: str, format_: str, mended: str) -> None:
+    assert mended_name(name, format_) == mended

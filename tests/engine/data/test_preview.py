@@ -167,7 +167,7 @@ def test_rows_are_counted_as_the_training_will_take_them(models: Mapping[str, Pa
 def test_what_is_held_out_is_neither_trained_nor_estimated(models: Mapping[str, Path], tmp_path: Path) -> None:
     rows = [{"text": f"text number {number}"} for number in range(50)]
     shown = show(tmp_path, rows, "clm", models["chat"])
-    assert shown.rows_held_out == 5
+    assert shown.rows_held_out == 5 and shown.histogram == {"32": 50}
     assert shown.parameters["rows"].value == shown.estimate.steps == 45
 
 

@@ -113,3 +113,17 @@ def test_bad_bytes_in_a_long_line_of_json_are_named(tmp_path: Path) -> None:
     issues = [issue for issue in check(path).issues if issue.severity == "error"]
     assert "(2 lines)" in issues[0].message
     assert [(issue.code, issue.line) for issue in issues] == [("encoding", 2)]
+
+
+@pytest.mark.parametrize("kind", ["gz", "zip"])
+def test_a_compressed_parquet_file_is_read_as_one(kind: str, tmp_path: Path) -> None:
+    bare, path = tmp_path / "a.parquet", tmp_path / f"a.parquet.{kind}"
+    pq.write_table(pa.table({"text": ["NA", "007"]}), bare)
+    if kind == "gz":
+        path.write_bytes(gzip.compress(bare.read_bytes()))
+    else:
+        with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+            archive.write(bare, "a.parquet")
+    report = check(path, rows=tmp_path / "rows.jsonl")
+    assert (report.format, report.rows, report.methods["sft"].usable) == ("parquet", 2, True)
+    assert [row["text"] for row in read_jsonl(tmp_path / "rows.jsonl")] == ["NA", "007"]
