@@ -48,6 +48,7 @@ class SlackChat:
     async def listen(self, handler: Handler, since: str) -> None:
         """Raises Refusal where Slack does not take a token at all, Lapsed where it no longer does."""
         self.stands = Cursor(since)
+        self.posted.begin()
         me = await self.people.me()
         receiver = Receiver(self, me, handler)
 
@@ -201,6 +202,9 @@ class SlackChat:
 
     async def names(self, ids: Collection[str]) -> list[str]:
         return await self.people.names_of(ids)
+
+    def channel(self, place: Place) -> str:
+        return where(place).channel
 
     async def is_private(self, place: Place) -> bool:
         return await self.people.is_private(where(place).channel)

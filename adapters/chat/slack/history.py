@@ -24,7 +24,7 @@ PAGE = 200
 MAX_PAGES = 10
 EVENT = "threadtune_message"
 LOOK_BACK_S = 600.0
-SKEW_S = 5.0
+SKEW_S = 1.0
 """By how much Slack's clock may be ahead of ours."""
 KEPT = 10_000
 Payload = dict[str, Any]
@@ -117,7 +117,7 @@ class Posted:
         self.api, self.people = api, people
         self.look_back_s = LOOK_BACK_S
         self.began: tuple[float, float] | None = None
-        """When this process first posted, by the two clocks: one that stood by for another may be much older."""
+        """When this process took over, by the two clocks: one that stood by for another may be much older."""
         self.uncertain: set[str] = set()
         self.said: dict[tuple[str, str], dict[str, str]] = {}
         self.mine: OrderedDict[MessageId, None] = OrderedDict()
@@ -135,12 +135,16 @@ class Posted:
         return MessageId(f"{target.channel}/{ts}") if ts else None
 
     def _may_be_older(self, target: Where) -> bool:
-        now = self.api.pace.clock()
-        self.began = self.began or (now, time.time())
-        if now - self.began[0] >= self.look_back_s:
+        began, began_at = self.begin()
+        if self.api.pace.clock() - began >= self.look_back_s:
             self.said.clear()
             return False
-        return not target.thread or float(target.thread) < self.began[1] + SKEW_S
+        return not target.thread or float(target.thread) < began_at + SKEW_S
+
+    def begin(self) -> tuple[float, float]:
+        """From here on what happens is ours: when it listens, or speaks, for the first time."""
+        self.began = self.began or (self.api.pace.clock(), time.time())
+        return self.began
 
     async def _keys(self, target: Where) -> dict[str, str]:
         me = await self.people.me()

@@ -9,6 +9,8 @@ import pytest
 from adapters.chat.slack.chat import SlackChat
 from bot.chat import Gone, Message, Person, Place, TryLater
 from tests.adapters.slack import lines
+from tests.adapters.slack.ears import ears
+from tests.contract.chat import eventually
 from tests.twins.slack.hands import Hands
 from tests.twins.slack.server import Twin
 
@@ -97,6 +99,31 @@ async def test_a_thread_that_was_begun_after_the_bot_is_not_read(there: Twin) ->
     await chat.post(later_thread(there), Message("a", "x"))
     await chat.post(later_thread(there), Message("b", "x"))
     assert (calls(there)["conversations.replies"], calls(there)["conversations.history"]) == (0, 0)
+
+
+async def test_a_hundred_files_at_once_are_answered_without_looking_back(there: Twin, hands: Hands) -> None:
+    """The first thing that happens after the bot began to listen: an answer and a second word in each thread."""
+    chat = lines.chat(there)
+    chat.api.pace.clock = there.rates.clock = clock = Clock()
+    chat.posted.begin()
+    places = [later_thread(there) for _ in range(100)]
+    for place in places:
+        for word in ("checking", "report"):
+            while True:
+                try:
+                    await chat.post(place, Message(f"{place.id}/{word}", word))
+                    break
+                except TryLater as wait:
+                    clock.now += wait.seconds
+    assert calls(there) == {"chat.postMessage": 200} and there.at.refused == []
+    assert clock.now - 1000.0 <= 200.0, "one message a second, which is what Slack takes in a channel"
+
+
+async def test_from_when_it_listens_what_happens_is_its_own(there: Twin) -> None:
+    chat = lines.chat(there)
+    assert chat.posted.began is None
+    async with ears(chat):
+        await eventually(lambda: chat.posted.began is not None)
 
 
 async def test_a_bot_that_stood_by_for_long_looks_back_when_it_takes_over(there: Twin, hands: Hands) -> None:
