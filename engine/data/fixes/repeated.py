@@ -50,7 +50,7 @@ def repeated(reading: Reading, mending: Mending) -> Repeated:
             cells = mending.mend(record)
             if cells is not None:
                 counted = without_identifiers(cells)
-                folded, whole = alike("\n".join(texts(counted.values()))), hash_of(counted)
+                folded, whole = alike("\n".join(texts(counted[name] for name in sorted(counted)))), hash_of(counted)
                 table.add((folded & MASK, whole & MASK, record.row, NO_LINE))
         return _found(table)
     finally:

@@ -241,3 +241,9 @@ def test_repeats_are_found_after_the_other_fixes_and_in_the_files_order(tmp_path
     assert "Line 4: row 3 was dropped: it repeats row 1." in said
     assert "Line 3: row 2 was dropped: it repeats row 1 but for case and spaces." in said
     assert apply(path, out, ["drop_near_duplicates"]) and out.read_bytes().count(b"\n") == 6, "only case and spaces"
+
+
+def test_a_repeat_in_another_order_of_keys_is_dropped(tmp_path: Path) -> None:
+    path, out = tmp_path / "a.jsonl", tmp_path / "b.jsonl"
+    path.write_bytes(b'{"prompt":"a","text":"b"}\n{"text":"b","prompt":"a"}\n')
+    assert len(apply(path, out, ["drop_duplicates"])) == 1 and len(read_jsonl(out)) == 1

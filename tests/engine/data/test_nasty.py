@@ -11,6 +11,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from engine.data.checks import check
+from engine.data.fixes import apply
 
 AMOUNTS = {"few_rows", "few_tokens", "label_balance", "blank_line", "unused_column", "inner_quote"}
 Faults = list[tuple[str, int | None]]
@@ -202,3 +203,16 @@ def test_words_that_other_readers_take_for_nothing_stay_as_they_are(tmp_path: Pa
     path.write_bytes(content)
     check(path, rows=rows)
     assert [json.loads(line)["text"] for line in rows.read_text().splitlines()] == content.decode().split("\n")[1:-1]
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_all_that_a_check_offers_to_mend_is_mended(case: str, tmp_path: Path) -> None:
+    name, content, _ = CASES[case]
+    path, out = tmp_path / name, tmp_path / "mended"
+    path.write_bytes(content)
+    offered = dict.fromkeys(issue.fix for issue in check(path).issues if issue.fix)
+    if not offered:
+        return
+    assert len(apply(path, out, list(offered)))
+    assert not [issue for issue in check(out).issues if issue.fix in offered]
+    assert path.read_bytes() == content
