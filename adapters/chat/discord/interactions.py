@@ -176,6 +176,9 @@ async def pressed(chat: "Discord", handler: Handler, interaction: Interaction, d
     if action.startswith("use:"):
         await allowed(chat, handler, interaction, *map(int, action.split(":")[1:]))
         return
+    if action.startswith("rows:"):
+        await allowed_rows(chat, handler, interaction, *map(int, action.split(":")[1:]))
+        return
     if button := fields.unpacked(action):
         modal = fields.modal(button, chat.kept.custom_id(fields.SUBMITTED + button.action))
         await interaction.response.send_modal(modal)
@@ -200,16 +203,37 @@ async def allowed(
     chat: "Discord", handler: Handler, interaction: Interaction, channel: int, message: int, attachment: int
 ) -> None:
     """The uploader said that the file may be used; only now anything of it reaches the bot."""
-    target = await _message(chat, channel, message)
-    if target.author.id != interaction.user.id:
-        raise Refusal(f"Only {target.author.display_name}, who uploaded it, can say so.")
+    target = await _own(chat, interaction, channel, message)
     files = [file for file in target.attachments if file.id == attachment]
     if not files:
         raise Refusal("That file is no longer there.")
     what = messages.upload(target, files[0])
     place = place_of(chat.kept, interaction.channel, interaction.user.id)
     await stored(handler, Incoming(messages.use_key(what), place, messages.person(interaction.user), what))
-    said = f"{interaction.user.display_name} lets me use {what.name}."
-    view, _ = shown(Message(f"offer/{message}", said), chat.kept.custom_id)
+    await _agreed(chat, interaction, f"offer/{message}", what.name)
+
+
+async def allowed_rows(chat: "Discord", handler: Handler, interaction: Interaction, channel: int, message: int) -> None:
+    """The author said that the rows in a message may be used; it is read anew, for nothing of it was kept."""
+    target = await _own(chat, interaction, channel, message)
+    me = interaction.client.user
+    words = messages.said(target.content, me.id if me else 0)
+    place = place_of(chat.kept, interaction.channel, interaction.user.id)
+    who = messages.person(interaction.user)
+    await stored(handler, Incoming(f"discord/{target.id}", place, who, Command(words or "help")))
+    await _agreed(chat, interaction, f"offer/{message}/rows", "the rows of this message")
+
+
+async def _own(chat: "Discord", interaction: Interaction, channel: int, message: int) -> discord.Message:
+    """The message that a consent is about. Raises Refusal for anybody but its author."""
+    target = await _message(chat, channel, message)
+    if target.author.id != interaction.user.id:
+        raise Refusal(f"Only {target.author.display_name}, whose data it is, can say so.")
+    return target
+
+
+async def _agreed(chat: "Discord", interaction: Interaction, key: str, what: str) -> None:
+    """In place of the question, and of its button."""
+    view, _ = shown(Message(key, f"{interaction.user.display_name} lets me use {what}."), chat.kept.custom_id)
     await interaction.response.edit_message(view=view)
     view.stop()

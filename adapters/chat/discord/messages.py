@@ -2,6 +2,7 @@
 
 import contextlib
 import re
+from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING
 
 import discord
@@ -9,6 +10,7 @@ import discord
 from adapters.chat.discord.commands import FILES
 from adapters.chat.discord.places import on_message, open_thread
 from bot.chat import Button, Command, Denied, Handler, Incoming, Message, Person, Place, Upload
+from bot.talk.datasets.asked import FENCE
 from bot.wording.numbers import size
 from engine.refusal import Refusal
 
@@ -32,7 +34,9 @@ async def took(chat: "Discord", handler: Handler, message: discord.Message) -> N
     words = said(message.content, me.id if me else 0)
     if files and (is_called or chat.connection.chosen.notices(message.channel.id, parent(channel))):
         await dropped(chat, handler, channel, message, files)
-    if is_called and (words or not files):
+    if is_called and FENCE in words and chat.connection.chosen.drops != "on":
+        await asked(chat, message, lambda: offer_rows(chat, channel, message))
+    elif is_called and (words or not files):
         await heard(chat, handler, on_message(chat.kept, channel, message), message, words or "help")
 
 
@@ -93,10 +97,7 @@ async def dropped(
 ) -> None:
     """Files are read only when their uploader says so, unless the operator took that on with DROPS=on."""
     if chat.connection.chosen.drops != "on":
-        try:
-            await offer(chat, channel, message, files)
-        except Denied as denied:
-            await say_what_is_lacking(chat, message, denied)
+        await asked(chat, message, lambda: offer(chat, channel, message, files))
         return
     for file in files:
         what = upload(message, file)
@@ -108,17 +109,34 @@ def use_key(what: Upload) -> str:
     return f"discord/{what.id.rpartition('/')[2]}"
 
 
+async def asked(chat: "Discord", message: discord.Message, offers: Callable[[], Awaitable[None]]) -> None:
+    """Where the bot may not ask there, its author hears why."""
+    try:
+        await offers()
+    except Denied as denied:
+        await say_what_is_lacking(chat, message, denied)
+
+
 async def offer(chat: "Discord", channel: object, message: discord.Message, files: list[discord.Attachment]) -> None:
     """Ask the uploader in a thread on the message. Only names and sizes were seen so far, and nothing is kept."""
+    await _offer(chat, channel, message, f"Fine-tune on {files[0].filename}?", offer_of(message, files))
+
+
+async def offer_rows(chat: "Discord", channel: object, message: discord.Message) -> None:
+    """Rows that stand in a message are its content: as with a file, they are stored only once its author says so."""
+    await _offer(chat, channel, message, "Fine-tune on these rows?", offer_of_rows(message))
+
+
+async def _offer(chat: "Discord", channel: object, message: discord.Message, name: str, said: Message) -> None:
     place = on_message(chat.kept, channel, message)
     if isinstance(channel, discord.TextChannel):
-        await open_thread(await chat.connection.client(), chat.kept, place, f"Fine-tune on {files[0].filename}?")
-    await chat.post(place, offer_of(message, files))
+        await open_thread(await chat.connection.client(), chat.kept, place, name)
+    await chat.post(place, said)
 
 
 async def say_what_is_lacking(chat: "Discord", message: discord.Message, denied: Denied) -> None:
     """To the uploader alone, for in that channel the bot cannot say it. Raises Denied if not even that is allowed."""
-    text = f"I cannot ask you about your file in #{message.channel}: there I lack the permission {denied.permission}."
+    text = f"I cannot ask you about your data in #{message.channel}: there I lack the permission {denied.permission}."
     place = Place(f"@{message.author.id}")
     await chat.post(
         place, Message(f"lacking/{message.id}", f"{text} Somebody who manages the server can give it to me.")
@@ -135,6 +153,16 @@ def offer_of(message: discord.Message, files: list[discord.Attachment]) -> Messa
         "What people write here is never used for training. "
         "Nobody but you can say so, and without a click nothing happens.",
         buttons=tuple(Button(label.format(file.filename), use_action(message, file), "primary") for file in files),
+    )
+
+
+def offer_of_rows(message: discord.Message) -> Message:
+    return Message(
+        f"offer/{message.id}/rows",
+        f"{message.author.display_name}, shall I use the rows in your message? I have kept nothing of them. "
+        "If you press, I read them, check them, and keep a copy on my server for the runs that are started on it. "
+        "Nobody but you can say so, and without a click nothing happens.",
+        buttons=(Button("Use these rows", f"rows:{message.channel.id}:{message.id}", "primary"),),
     )
 
 

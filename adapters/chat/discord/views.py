@@ -13,9 +13,10 @@ from adapters.chat.discord.escape import block, escaped, width
 from adapters.chat.discord.surfaces.fields import packed
 from bot.chat import Button, File, Message, Table
 
-MAX_TEXT = 4000
+MAX_TEXT, MAX_FACTS, MAX_FACT = 4000, 1500, 300
 MAX_BUTTONS = 15
-MAX_FILES = 8
+MAX_FILES = 6
+"""Of ten that Discord takes; four may be made of what is too long for the message itself."""
 MAX_FILE_BYTES = 10 * 2**20
 MAX_WIDTH, SHORT = 60, 28
 PICTURES = (".png", ".jpg", ".jpeg", ".gif", ".webp")
@@ -72,16 +73,19 @@ def fitted(message: Message) -> tuple[list[str], list[Attachment]]:
     head, body, facts = _head(message), escaped(message.text), _facts(message.fields)
     table, code = _table(message.table) if message.table else "", block(message.code) if message.code else ""
     attachments, notes = _attachments(message.files)
+    if len(facts) > MAX_FACTS:
+        attachments.append(("facts.txt", "\n".join(f"{name}: {value}" for name, value in message.fields).encode()))
+        facts = _facts_cut(message.fields)
     if _total(head, body, facts, notes, table, code) > MAX_TEXT and code:
         attachments.append(("code.txt", message.code.encode()))
         code = ""
     if _total(head, body, facts, notes, table) > MAX_TEXT and message.table:
         attachments.append(("table.txt", aligned(message.table).encode()))
         table = ""
-    room = MAX_TEXT - _total(head, facts, notes, table, code)
+    room = MAX_TEXT - _total(head, facts, notes, table, code) - 1
     if len(body) > room:
         attachments.append(("message.txt", message.text.encode()))
-        body = escaped(message.text[: max(0, room // 2 - 2)]) + " …"
+        body = _begun(message.text, room)
     first = "\n".join(filter(None, (head, body)))
     return [first, facts, table, code, notes], attachments
 
@@ -92,12 +96,33 @@ def _total(*texts: str) -> int:
 
 def _head(message: Message) -> str:
     mentions = " ".join(f"<@{person.id}>" for person in message.mentions)
-    title = f"### {escaped(' '.join(message.title.split()))}" if message.title else ""
+    title = f"### {_begun(' '.join(message.title.split()), MAX_FACT)}" if message.title else ""
     return "\n".join(filter(None, (title, mentions)))
 
 
 def _facts(fields: Iterable[tuple[str, str]]) -> str:
     return "\n".join(f"**{escaped(name)}** {escaped(value)}" for name, value in fields)
+
+
+def _facts_cut(fields: Iterable[tuple[str, str]]) -> str:
+    """As many facts as have room, each cut to a line or two."""
+    lines: list[str] = []
+    for name, value in fields:
+        line = f"**{_begun(name, MAX_FACT)}** {_begun(value, MAX_FACT)}"
+        if _total(*lines, line) <= MAX_FACTS:
+            lines.append(line)
+    return "\n".join(lines)
+
+
+def _begun(text: str, most: int) -> str:
+    """As much of a text as has room once it is escaped."""
+    escaped_text = escaped(text)
+    if len(escaped_text) <= most:
+        return escaped_text
+    while text and len(escaped_text) > most - 2:
+        text = text[: min(len(text) - 1, len(text) * max(0, most - 2) // len(escaped_text))]
+        escaped_text = escaped(text)
+    return escaped_text + " …"
 
 
 def _attachments(files: Sequence[File]) -> tuple[list[Attachment], str]:
@@ -106,9 +131,11 @@ def _attachments(files: Sequence[File]) -> tuple[list[Attachment], str]:
     notes = []
     for file in files[:MAX_FILES]:
         if not file.path.exists():
-            notes.append(f"{file.name} is no longer there.")
+            notes.append(f"{file.name[:80]} is no longer there.")
         elif file.path.stat().st_size > MAX_FILE_BYTES:
-            notes.append(f"{file.name} is larger than {MAX_FILE_BYTES // 2**20} MB, the most that I can attach here.")
+            notes.append(
+                f"{file.name[:80]} is larger than {MAX_FILE_BYTES // 2**20} MB, the most that I can attach here."
+            )
         else:
             sent[re.sub(r"[^A-Za-z0-9._-]+", "_", file.name) or "file"] = file.path
     return list(sent.items()), escaped("\n".join(notes))

@@ -2,10 +2,12 @@
 
 import asyncio
 import contextlib
+import time
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from typing import Any
 
+import discord
 from simcord.backend.models import Message as Shown
 from sqlalchemy import select
 
@@ -32,9 +34,10 @@ class House:
 
     async def see_all(self, count: int, text: str, *, button: str = "", timeout_s: float = RUN_S) -> list[Shown]:
         """The messages of the bot that say this and have this button, once there are so many."""
-        async with asyncio.timeout(timeout_s):
-            while len(found := self._that_say(text, button)) < count:  # noqa: ASYNC110  a platform tells nobody
-                await asyncio.sleep(0.05)
+        until = time.monotonic() + timeout_s
+        while len(found := self._that_say(text, button)) < count:
+            assert time.monotonic() < until, "\n---\n".join([f"no {text!r} among:", *map(plain, self.world.from_bot())])
+            await asyncio.sleep(0.05)
         return found
 
     def _that_say(self, text: str, button: str) -> list[Shown]:
@@ -45,6 +48,12 @@ class House:
         await self.world.is_online()
         return await self.world.ann.slash(self.world.general, f"finetune {words}", **options)
 
+    async def allows(self, name: str, content: bytes) -> discord.Message:
+        """Drop a file, and let the bot use it."""
+        dropped = await self.world.drops(name, content)
+        await self.world.presses(await self.sees(f"shall I use {name}", button="Use this file"), "Use this file")
+        return dropped
+
     async def starts(self, **options: Any) -> Shown:
         """A run on a small file; its living message."""
         await self.asks("sft", file=("facts.csv", FACTS), **{**FAST, **options})
@@ -52,10 +61,7 @@ class House:
         return await self.sees("Run 1 ·")
 
     async def ends(self, title: str = "Run 1 succeeded") -> Shown:
-        async with asyncio.timeout(RUN_S):
-            while not (found := [m for m in self.world.from_bot() if plain(m).startswith(f"### {title}\n<@")]):  # noqa: ASYNC110
-                await asyncio.sleep(0.05)
-        return found[0]
+        return await self.sees(f"### {title}\n<@", timeout_s=RUN_S)
 
     async def inbox(self) -> list[str]:
         assert self.app

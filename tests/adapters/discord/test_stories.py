@@ -1,5 +1,7 @@
 """What people go through on Discord, from the first file to the model."""
 
+import csv
+import io
 import json
 import re
 from collections.abc import Iterator
@@ -10,22 +12,12 @@ from simcord.backend.models import Message as Shown
 
 from bot.settings import Settings
 from tests.adapters.discord.conftest import Make
-from tests.adapters.discord.house import FACTS, FAST, House, house
+from tests.adapters.discord.house import FACTS, FAST, RUN_S, House, house
 from tests.contract.chat import eventually
 from tests.e2e.house import hub, settings, trainers
+from tests.naughty import NAUGHTY, PINGS
 from tests.twins.discord_world import World, buttons, plain, texts
 from tests.twins.try_discord import served
-
-NAUGHTY = (
-    "@everyone",
-    "<@{ann}>",
-    "<@&{role}>",
-    "@here",
-    "**bold**",
-    "```",
-    "[here](http://evil.example)",
-    "\u202etxt",
-)
 
 
 @pytest.fixture(scope="module")
@@ -109,7 +101,15 @@ async def test_a_dropped_file_with_mistakes_becomes_a_model_that_can_be_tried(
         assert (await room.sees("asked for by ann")).channel_id == world.team.id
         await room.sees("Run 1 · succeeded")
         assert len([message for message in world.from_bot() if plain(message).startswith("### Run 1 ·")]) == 1
+        await world.presses(final, "Try it")
+        opened = await world.presses(await room.sees("Loaded.", button="Ask", timeout_s=RUN_S), "Ask")
+        await eventually(lambda: opened.modal is not None)
+        await world.ann.submit_modal(opened, {"question": "what is item 3?"})
+        asked = await room.sees("“what is item 3?”")
+        assert asked.channel_id == dropped.id
+        await eventually(lambda: "Before (local/mini)" in plain(asked) and "After (run 1)" in plain(asked))
         assert [message.id for message in world.from_bot() if world.pinged(message)] == [final.id]
+    assert world.wire.rates.refused == []
 
 
 def attached(message: Shown) -> list[str]:
@@ -165,24 +165,29 @@ async def test_a_run_outlives_a_restart_and_its_buttons_do(chosen: Settings, wor
     assert len([message for message in world.from_bot() if plain(message).startswith("### Run 1 ·")]) == 1
 
 
-async def test_nothing_in_a_file_pings_or_formats(chosen: Settings, world: World, make: Make) -> None:
-    words = " ".join(NAUGHTY).format(ann=world.ann.id, role=world.trainers.id)
-    content = ("text\n" + "".join(f'"{words} {n}"\n' for n in range(12))).encode()
+async def test_hundreds_of_naughty_strings_ping_nobody(chosen: Settings, world: World, make: Make) -> None:
+    """In rows, names of columns and of files, in cells that are filled in, and in what is said to the bot."""
+    mine = [f"<@{world.ann.id}>", f"<@!{world.bob.id}>", f"<@&{world.trainers.id}>", "[here](http://evil.example)"]
+    strings = [*mine, *NAUGHTY]
+    rows = "".join(json.dumps({"text": text, text[:60] or "x": text}) + "\n" for text in strings)
+    table = io.StringIO()
+    csv.writer(table).writerows([["prompt", "text", *PINGS], *([text, text, *PINGS] for text in strings)])
+    me = f"<@{world.backend.bot_user.id}>"
     async with house(chosen, make(), world) as room:
-        await room.asks("clm", file=("@everyone **x** <@1>.csv", content), **FAST)
-        await room.sees("clm: ready to start")
-        await world.ann.send(world.general, f"<@{world.backend.bot_user.id}> {words}")
-        await room.sees("I do not know")
+        await world.is_online()
+        await room.allows("@everyone **x** <@1>.jsonl", rows.encode())
+        await room.sees("### @everyone **x** <@1>.jsonl")
+        await room.allows("@here.csv", table.getvalue().encode())
+        await room.sees("### @here.csv")
+        for text in [*mine, *strings[::150]]:
+            await world.ann.send(world.general, f"{me} {text}"[:2000])
+        last = await world.ann.send(world.general, f"{me} {' '.join(mine)} the last")
+        await eventually(lambda: any(message.channel_id == last.id for message in world.from_bot()))
     assert not [message for message in world.from_bot() if world.pinged(message)]
     said = "\n".join(part for message in world.from_bot() for part in texts(message))
     unfenced = re.sub(r"```.*?\n```", "", said, flags=re.DOTALL)
-    assert (
-        "](http" not in unfenced
-        and "**bold**" not in unfenced
-        and "@everyone" not in said
-        and f"<@{world.ann.id}>" not in said
-        and "\u202e" not in said
-    )
+    assert "](http" not in unfenced and "**bold**" not in unfenced
+    assert "@everyone" not in said and f"<@{world.ann.id}>" not in said and "\u202e" not in said
 
 
 @pytest.mark.slow

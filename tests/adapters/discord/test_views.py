@@ -52,13 +52,21 @@ def test_plain_text_stays_readable(text: str, shown: str) -> None:
 async def test_every_message_is_within_discords_limits(text: str, cells: list[str], times: int) -> None:
     table = Table(("a", "b"), tuple((cell, cell) for cell in cells)) if cells else None
     buttons = tuple(Button("x" * 200, f"a:{number}") for number in range(times))
-    message = Message("k", text * times, text[:100], (("f", text),), table, text * times, buttons)
+    fields = (("f", text), (text, text * times))
+    message = Message("k", text * times, text * 2, fields, table, text * times, buttons)
     view, files = views.shown(message, lambda action: action)
     parts = list(walk(view.to_components()))  # type: ignore[no-untyped-call]  # discord.py's own
     assert len(parts) <= 40 and len(files) <= 10
     assert sum(len(part["content"]) for part in parts if part["type"] == 10) <= 4000
     for file in files:
         file.close()
+
+
+def test_what_a_file_with_a_thousand_columns_has_is_cut_and_sent_along() -> None:
+    columns = ", ".join(f"column_{number}" for number in range(1000))
+    texts, attachments = views.fitted(Message("k", "It is read.", "wide.csv", (("Columns", columns), ("Rows", "7"))))
+    assert "**Rows** 7" in texts[1] and len(texts[1]) < 400
+    assert dict(attachments)["facts.txt"] == f"Columns: {columns}\nRows: 7".encode()
 
 
 def test_wide_rows_are_shown_one_fact_after_the_other() -> None:
