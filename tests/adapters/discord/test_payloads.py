@@ -24,7 +24,9 @@ def event(name: str, world: World) -> dict[str, Any]:
     return loaded
 
 
-async def arrived(world: World, make: Make, name: str, count: int, **chosen: str) -> list[Incoming]:
+async def arrived(
+    world: World, make: Make, name: str, count: int, member_flags: int = 0, **chosen: str
+) -> list[Incoming]:
     got: list[Incoming] = []
 
     async def handler(incoming: Incoming) -> None:
@@ -34,6 +36,7 @@ async def arrived(world: World, make: Make, name: str, count: int, **chosen: str
         await world.is_online()
         (session,) = world.wire.sessions
         sent = event(name, world)
+        sent["d"]["member"]["flags"] = member_flags
         world.wire._send(session, sent["t"], sent["d"])
         await eventually(lambda: len(got) == count)
     return got
@@ -56,3 +59,13 @@ async def test_a_dropped_file(world: World, make: Make) -> None:
     (drop,) = await arrived(world, make, "drop", 1, drops="on")
     assert drop.what == Upload(f"{world.general.id}/1999999999999999999/1400000000000000101", "pairs.csv", 68336)
     assert drop.person == ANN
+
+
+@pytest.mark.parametrize("name", ["drop", "button"])
+async def test_whom_discord_calls_a_guest_is_one(world: World, make: Make, name: str) -> None:
+    """Somebody who was invited for a voice channel only; the bot turns guests away."""
+    (incoming,) = await arrived(world, make, name, 1, member_flags=GUEST | 1, drops="on")
+    assert incoming.person == Person(ANN.id, ANN.name, is_guest=True)
+
+
+GUEST = 1 << 4

@@ -4,12 +4,16 @@ import asyncio
 from pathlib import Path
 
 import discord
+import pytest
 
 from bot.chat import Place
 from bot.settings import Settings
 from tests.adapters.discord.conftest import Make, ignore
-from tests.adapters.discord.house import house
-from tests.twins.discord_world import World
+from tests.adapters.discord.house import FACTS, FAST, House, house
+from tests.contract.chat import eventually
+from tests.e2e.crowd import Crowd, served
+from tests.e2e.house import hub, settings
+from tests.twins.discord_world import World, plain
 
 
 async def test_a_role_makes_an_admin_who_alone_reads_the_audit(tmp_path: Path, world: World, make: Make) -> None:
@@ -42,3 +46,44 @@ async def test_a_channel_that_not_everybody_sees_is_private(world: World, make: 
     finally:
         listening.cancel()
         await asyncio.gather(listening, return_exceptions=True)
+
+
+@pytest.mark.slow
+async def test_quota_approval_by_a_role_and_the_audit(tmp_path: Path, world: World, make: Make) -> None:
+    """bob may start, runs of a cost wait for the role that ann has, and a day has one run for each."""
+    crowd = Crowd(slots=2, train_s=1.0, steps=5)
+    team = {
+        "chat": "discord",
+        "team_channel": str(world.team.id),
+        "admins": str(world.trainers.id),
+        "approve_above_hours": 0.000_001,
+        "max_runs_a_day": 1,
+    }
+    with hub(tmp_path) as endpoint:
+        chosen = settings(tmp_path, *endpoint).model_copy(update=team)
+        async with served(chosen, make(), crowd) as app:
+            room = House(world, app)
+            await world.is_online()
+            await world.bob.slash(world.general, "finetune sft", file=("facts.csv", FACTS), **FAST)
+            plan = await room.sees("sft: ready to start", button="Start")
+            await world.presses(plan, "Start", world.bob)
+            over = await room.sees("a second person approves", button="Ask for approval")
+            await world.presses(over, "Ask for approval", world.bob)
+            asked = await room.see_all(2, "", button="Approve")
+            request = next(message for message in asked if message.channel_id == world.team.id)
+            await world.presses(request, "Approve", world.bob)
+            await room.sees("Approving is for admins")
+            await world.presses(request, "Approve", world.ann)
+            final = await room.ends()
+            assert final.ping_user_ids == [world.bob.id] and final.channel_id == plan.channel_id
+            await eventually(lambda: plain(request).startswith("### Approved by ann"))
+
+            await world.bob.slash(world.general, "finetune clm", file=("facts.csv", FACTS), **FAST)
+            await world.presses(await room.sees("clm: ready to start", button="Start"), "Start", world.bob)
+            await room.sees("started 1 runs within a day")
+            await world.ann.slash(world.general, "finetune say", words="audit")
+            audit = await room.sees("How it went")
+            assert world.can_see(world.ann, audit) and not world.can_see(world.bob, audit)
+            assert all(word in plain(audit) for word in ("approve", "start", "ann", "bob"))
+    await crowd.ends()
+    assert world.wire.rates.refused == []
