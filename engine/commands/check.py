@@ -1,5 +1,6 @@
 """What `python -m engine check` prints, and its exit code."""
 
+import errno
 import itertools
 import sys
 import tempfile
@@ -172,6 +173,8 @@ def bounded_check(wish: Wish, mapping: Mapping[str, str]) -> Report:
     except IsADirectoryError:
         return unreadable(path, name, "This is a folder, not a file.")
     except OSError as error:
+        if error.errno == errno.EFBIG:
+            return unreadable(path, name, "What a check writes beside this file grows too large; split it.")
         what = "The file cannot be read" if error.filename in (None, str(path)) else "The rows cannot be written"
         return unreadable(path, name, f"{what}: {error.strerror or 'unknown reason'}.")
     except Refusal as refusal:

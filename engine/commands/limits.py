@@ -13,15 +13,19 @@ DATA_MB = 2_000
 """Memory that is really written; a check takes about a tenth of it."""
 ADDRESS_MB = 16_000
 """Address space, most of which threads and Arrow's allocator only reserve, more on more cores."""
+FILE_MB = 1_000
+FILE_RATIO = 40
+"""What may be written: rows as JSONL and Arrow are larger than their file, a compressed one may grow twentyfold."""
 SECONDS = 60
 SECONDS_A_MB = 2
 
 
 def limit(size: int) -> None:
-    """Bound this process for a file of `size` bytes: memory, processor time, no core dump."""
+    """Bound this process for a file of `size` bytes: memory, processor time, what it writes, no core dump."""
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     _lower(resource.RLIMIT_DATA, DATA_MB * MB + size)
     _lower(resource.RLIMIT_AS, ADDRESS_MB * MB + size)
+    _lower(resource.RLIMIT_FSIZE, FILE_MB * MB + FILE_RATIO * size)
     _lower(resource.RLIMIT_CPU, SECONDS + SECONDS_A_MB * (size // MB))
     signal.signal(signal.SIGXCPU, _out_of_time)
 

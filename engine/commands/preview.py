@@ -97,11 +97,35 @@ def make_preview(wish: Wish) -> Preview:
     is_open = report.type.endswith("conversational")
     return replace(
         made,
-        warnings=(*made.warnings, *filter(None, [valid.warning if valid else ""])),
+        warnings=(
+            *made.warnings,
+            *fate_words(made, report, wish.path),
+            *([valid.warning] if valid and valid.warning else []),
+        ),
         estimate=priced(made.estimate, gpus, price),
         model_reason=with_time(reason, slot, made.estimate.seconds),
         templates=templates_for(wish.method, look, given) if is_open else (),
     )
+
+
+def fate_words(made: Preview, report: Report, path: Path) -> Iterator[str]:
+    """Which rows are cut and which are dropped, by their physical lines where the file has lines."""
+    kinds = (
+        ("cut at", made.rows_truncated, made.cut_rows),
+        ("dropped, since nothing of them is left to learn at", made.rows_dropped, made.dropped_rows),
+    )
+    lines = lines_of(_file_in(path), report.file, {*made.cut_rows, *made.dropped_rows})
+    for what, number, rows in kinds:
+        if rows:
+            which = "Line" if all(row in lines for row in rows) else "Row"
+            more = " …" if number > len(rows) else ""
+            numbers = ", ".join(str(lines.get(row, row) if which == "Line" else row) for row in rows)
+            where = f"{which}s {numbers}{more} are" if number > 1 else f"{which} {numbers} is"
+            yield f"{where} {what} max_length={made.parameters['max_length'].value}."
+
+
+def _file_in(path: Path) -> Path:
+    return path / "file" if path.is_dir() else path
 
 
 def _files(path: Path) -> list[Path]:
@@ -126,8 +150,7 @@ def _look_at_valid(wish: Wish, mapping: Mapping[str, str], source: Source, train
             names = listed(list(source.mapping.values()))
             raise Refusal(f"{report.file} is read by other columns than {source.name}; it needs {names}.", "valid")
         found = leaks(train, arrow, fit.mapping)
-        file = wish.valid / "file" if wish.valid.is_dir() else wish.valid
-        lines = lines_of(file, report.file, {row for row, _ in found[:ROWS_SHOWN]})
+        lines = lines_of(_file_in(wish.valid), report.file, {row for row, _ in found[:ROWS_SHOWN]})
         return Valid(fit.rows_used, leak_words(found, fit.rows_used, report.file, lines))
 
 

@@ -144,6 +144,9 @@ class Preview:
     mapping: Mapping[str, str] = field(default_factory=dict)
     warnings: tuple[str, ...] = ()
     marks: str = ""
+    cut_rows: tuple[int, ...] = ()
+    dropped_rows: tuple[int, ...] = ()
+    """The first rows of each kind, by number from 1; empty where they were only estimated."""
     histogram: Mapping[str, int] = field(default_factory=dict)
     """Rows by their tokens: the upper end of a class → how many."""
     templates: tuple[str, ...] = ()

@@ -19,6 +19,7 @@ from engine.plan.models import Look
 from engine.refusal import Refusal
 
 SHOWN_CELL = 200
+ROWS_NAMED = 5
 
 Settle = Callable[[int, int], Mapping[str, Setting]]
 """(training rows, median of their tokens) → every parameter with its reason."""
@@ -68,6 +69,8 @@ def preview(
         rows_held_out=len(held) if valid_rows is None else valid_rows,
         tokens=fate.tokens,
         histogram=histogram(fate.sizes),
+        cut_rows=fate.cut_rows[:ROWS_NAMED],
+        dropped_rows=fate.dropped_rows[:ROWS_NAMED],
         samples=samples(rows, fate.sizes, plan, tokenizer, max_length),
         as_conversation=plan.is_conversation,
         alternative=_alternative(rows[0], other, own, max_length),

@@ -148,6 +148,9 @@ def test_a_row_that_is_too_long_is_cut_where_a_sentence_ends(model: Path, tmp_pa
         assert before[-1][column].startswith(after[-1][column]) and after[-1][column].endswith(end)
     again = json.loads(engine("check", out, *words, "--json").stdout)
     assert "over_long" not in again["counts"]
+    shown = json.loads(engine("preview", path, *words, "--json").stdout)
+    length = shown["parameters"]["max_length"]["value"]
+    assert shown["warnings"] == [f"Line {len(DPO) + 2} is cut at max_length={length}."]
 
 
 @pytest.mark.parametrize(
@@ -171,17 +174,22 @@ def test_what_stands_against_a_run_is_a_refusal(
 
 @pytest.mark.parametrize(
     ("limits", "words"),
-    [("limits.DATA_MB = 25", "more memory"), ("limits.SECONDS = 1", "takes too long")],
+    [
+        ("limits.DATA_MB = 25", "more memory"),
+        ("limits.SECONDS = 1", "takes too long"),
+        ("limits.FILE_MB, limits.FILE_RATIO = 1, 0", "grows too large"),
+    ],
 )
 def test_a_check_that_hits_its_limits_ends_in_words(limits: str, words: str, tmp_path: Path) -> None:
     path = tmp_path / "a.jsonl"
     row = json.dumps({"text": "a" * 8_000_000 if "DATA" in limits else "short"}) + "\n"
-    path.write_text(row * 2 if "DATA" in limits else row * 1_000_000)
+    path.write_text(row * {"D": 2, "S": 1_000_000, "F": 100_000}[limits.removeprefix("limits.")[0]])
     script = (
         "import sys\nfrom pathlib import Path\nfrom engine.commands import limits\n"
         "from engine.commands.check import *\n"
         f"{limits}\nlimits.SECONDS_A_MB = 0\npath = Path(sys.argv[1])\n"
-        "raise SystemExit(check_and_print(Wish(path, 'mine', None, None, (), None, (), None, None, True)))"
+        "rows = path.with_suffix('.rows')\n"
+        "raise SystemExit(check_and_print(Wish(path, 'mine', None, None, (), None, (), rows, None, True)))"
     )
     done = subprocess.run([sys.executable, "-c", script, str(path)], capture_output=True, text=True, check=False)
     assert done.returncode == 2, done.stderr
