@@ -98,15 +98,15 @@ def endpoint(tmp_path: Path) -> Iterator[tuple[str, str]]:
 
 @pytest.fixture
 async def crowd() -> AsyncIterator[Crowd]:
-    made = Crowd(slots=RUNS, train_s=3.0, steps=30)
+    made = Crowd(slots=RUNS, train_s=1.0, steps=300)
     yield made
     await made.ends()
 
 
 def hurried(there: Twin) -> SlackChat:
-    """An adapter that takes three seconds for one, as the twin does with its limits."""
+    """An adapter that takes five seconds for one, as the twin does with its limits."""
     chat = lines.chat(there)
-    chat.api.pace.clock = there.rates.clock = lambda: time.monotonic() * 3
+    chat.api.pace.clock = there.rates.clock = lambda: time.monotonic() * 5
     return chat
 
 
@@ -123,10 +123,11 @@ async def test_twenty_whole_runs_at_once_never_meet_a_429(
         hands.says("U1", "C1", f"<@{BOT}> sft {SMALL}", ts)
         hands.press_label("U1", await sees(hands, lambda shown: "Start" in shown.buttons), "Start")
         await sees(hands, lambda shown: shown.title == "Run 1 succeeded" and shown.channel == "C1")
-        crowd.train_s = 25.0
+        crowd.train_s = 600.0  # until all were seen at work
         threads = [hands.says("U1", f"C1{n % 4}", f"<@{BOT}> retry 1") for n in range(RUNS)]
         await come(lambda: [one for one in living(hands) if "Step" in one.all], RUNS)
     before = there.at.edits.copy()
+    crowd.train_s = 3.0
     async with served(settings, hurried(there), crowd):
         await come(lambda: finals(hands), RUNS)
         await come(lambda: [one for one in living(hands) if one.title.endswith("· succeeded")], RUNS)
