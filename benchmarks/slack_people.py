@@ -58,7 +58,7 @@ def answers(there: Twin) -> Counter[str]:
 def reports(there: Twin) -> Counter[str]:
     """As `answers`, of the reports on files only."""
     said = (message for messages in there.at.messages.values() for message in messages)
-    mine = (m for m in said if m.get("thread_ts") and m["user"] == BOT and "200 rows" in str(m.get("blocks", m)))
+    mine = (m for m in said if m.get("thread_ts") and m["user"] == BOT and "is ready for" in m["text"])
     return Counter(message["thread_ts"] for message in mine)
 
 

@@ -31,7 +31,7 @@ from engine.executor import Executor
 from engine.lease import Lost, lease_for
 from engine.refusal import Refusal
 from engine.work import keeping
-from engine.work.elsewhere.places import Places
+from engine.work.elsewhere.places import Places, Share
 from engine.work.placing import place_sources
 from engine.work.scheduler import Scheduler
 
@@ -72,10 +72,8 @@ class App:
         self.context = Context(settings, self.database, chat, slots=executor.slots)
         self.outbox = Outbox(self.database, chat)
         link = place_sources(settings.uploads)
-        keep_s, each = settings.keep_days * 86400.0, settings.max_running
-        self.scheduler = Scheduler(
-            self.database, executor, our_side, settings.runs, link, keep_s=keep_s, most_each=each
-        )
+        keep_s, share = settings.keep_days * 86400.0, Share(settings.max_running, settings.max_running_channel)
+        self.scheduler = Scheduler(self.database, executor, our_side, settings.runs, link, keep_s=keep_s, share=share)
         self.health = Health()
         self.attempts = Attempts(self.database, settings.runs)
         self.health.silent = lambda: self.attempts.silent

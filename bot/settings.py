@@ -73,6 +73,12 @@ class Settings(BaseSettings):
     )
     max_running: int = Field(1, ge=0, description="Runs of one person that may be at work at once; 0 is any number.")
     max_queued: int = Field(3, ge=0, description="Runs of one person that may wait in the queue; 0 is any number.")
+    max_running_channel: int = Field(
+        0, ge=0, description="Runs of one channel that may be at work at once; 0 is any number."
+    )
+    max_queued_channel: int = Field(
+        0, ge=0, description="Runs of one channel that may wait in the queue; 0 is any number."
+    )
     max_runs_a_day: int = Field(0, ge=0, description="Runs that one person may start in a day; 0 is any number.")
     max_gpu_hours_a_month: float = Field(
         0, ge=0, description="Hours that one person's runs may train in a month; 0 is any number."

@@ -79,7 +79,7 @@ class Target:
 class JobSpec:
     """What a run is to do. Written to the run's folder as `spec.json`; holds no secret and no absolute path.
 
-    `requester` and `group` are opaque words of whoever asked. `parameters` are the effective ones,
+    `requester`, `group` and `channel` are opaque words of whoever asked. `parameters` are the effective ones,
     as `engine.plan.parameters` names them.
     """
 
@@ -91,6 +91,7 @@ class JobSpec:
     target: Target = Target()
     requester: str = ""
     group: str = ""
+    channel: str = ""
     executor: str = ""
     """Where it trains, of the executors that the operator allows; empty is the usual one."""
     v: int = 1

@@ -2,15 +2,15 @@
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from bot import store
-from bot.chat import Chat, Message, Place
+from bot.chat import Chat, Message, Person, Place
 from bot.settings import Settings
 from bot.wording.run import for_readers_elsewhere
 from engine.database import Database
 from engine.executor import Slot
-from engine.jobs import Run
+from engine.jobs import JobSpec, Run
 
 
 @dataclass(frozen=True)
@@ -27,6 +27,10 @@ class Context:
     def shown(self, run: Run) -> Run:
         """The run as the people of this chat may be told of it: a link to this machine opens for nobody elsewhere."""
         return run if self.settings.people_are_local else for_readers_elsewhere(run)
+
+    def asked(self, spec: JobSpec, person: Person, place: Place) -> JobSpec:
+        """The spec as that person asks for it in that place."""
+        return replace(spec, requester=person.id, group=place.id, channel=self.chat.channel(place))
 
     async def say(self, place: Place, message: Message) -> None:
         """Put a message on its way; the outbox carries it."""

@@ -148,6 +148,7 @@ def _spec(
         target=target,
         requester=incoming.person.id,
         group=incoming.place.id,
+        channel=context.chat.channel(incoming.place),
         executor=destination.executor(context, request),
     )
 
@@ -180,18 +181,18 @@ def _start(db: Connection, context: Context, incoming: Incoming, draft_id: str, 
     draft = store.take_draft(db, draft_id, incoming.place)
     if draft is None:
         return ""
-    check_limit(db, context, incoming.person.id, draft.hours, is_free)
-    spec = replace(draft.spec, requester=incoming.person.id)
+    spec = context.asked(draft.spec, incoming.person, incoming.place)
+    check_limit(db, context, spec, draft.hours, is_free)
     run = engine.store.queue_run(db, spec, context.clock(), draft.hours * 3600)
     store.watch(db, run.id, incoming.place, incoming.person, is_private)
     _settle(db, incoming, draft, f"Run {run.id}, started by {incoming.person.name}", to_yaml(spec))
     return run.id
 
 
-def check_limit(db: Connection, context: Context, requester: str, hours: float = 0.0, is_free: bool = False) -> None:
-    """Raises NeedsApproval for what is over a person's quotas, or costs more than one person decides alone."""
+def check_limit(db: Connection, context: Context, spec: JobSpec, hours: float = 0.0, is_free: bool = False) -> None:
+    """Raises NeedsApproval for what is over a person's or a channel's quotas, or costs more than one decides alone."""
     settings = context.settings
-    quotas = quota.cost(settings, hours) if is_free else quota.over(db, settings, requester, hours, context.clock())
+    quotas = quota.cost(settings, hours) if is_free else quota.over(db, settings, spec, hours, context.clock())
     if quotas:
         raise NeedsApproval(quotas)
 

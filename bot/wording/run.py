@@ -206,25 +206,29 @@ def listing(key: str, runs: Sequence[Run]) -> Message:
     )
 
 
-def queue(key: str, runs: Sequence[Run], seen: Collection[str], waits: Mapping[str, float]) -> Message:
-    """`seen` are the runs that may be named here; `waits` the seconds until a queued one starts, if known."""
+def queue(
+    key: str, runs: Sequence[Run], seen: Collection[str], waits: Mapping[str, float], held: Mapping[str, str]
+) -> Message:
+    """`seen` are the runs that may be named here; `waits` the seconds until a queued one starts, if known; `held` why
+    one may not start yet."""
     if not runs:
         return Message(key, "Nothing runs and nothing waits.")
     counts = Counter(run.status for run in runs)
     counted = [f"{counts[status]} {status}" for status in OPEN if counts[status]]
     rows = tuple(
-        (run.id, run.status.value, subject(run), _when(run, waits))
+        (run.id, run.status.value, subject(run), _when(run, waits, held))
         if run.id in seen
-        else ("", run.status.value, "a run of another place", _when(run, waits))
+        else ("", run.status.value, "a run of another place", _when(run, waits, held))
         for run in runs
     )
     return Message(key, ", ".join(counted) + ".", table=Table(("Run", "State", "What", "When"), rows))
 
 
-def _when(run: Run, waits: Mapping[str, float]) -> str:
+def _when(run: Run, waits: Mapping[str, float], held: Mapping[str, str]) -> str:
     if run.status is Status.queued:
-        wait_s = waits.get(run.id)
-        return "not known yet" if wait_s is None else f"starts in about {duration(wait_s)}" if wait_s else "next"
+        if wait_s := waits.get(run.id):
+            return f"starts in about {duration(wait_s)}"
+        return held.get(run.id) or ("next" if wait_s is not None else "not known yet")
     left_s = run.progress.left_s
     return f"about {duration(left_s)} left" if left_s else run.reason[:MAX_CELL]
 

@@ -27,10 +27,12 @@ from engine.store import Tried
 from engine.store.endings import end_cancelled, expire, fail, give_up, known
 from engine.work.asking.tending import KIND as ASK
 from engine.work.asking.tending import Asks
-from engine.work.elsewhere.places import fits, is_next
+from engine.work.elsewhere.places import Share, fits, is_next
 from engine.work.placing import Link, carry_over, put_in_place
 
 log = structlog.get_logger()
+
+NO_LIMIT = Share()
 
 KEEP_S = 7 * 86400.0
 """How long a model whose push was refused waits for somebody."""
@@ -44,7 +46,7 @@ class Scheduler:
     """`executor` trains; `our_side` fetches and pushes, with the Hub's tokens. Run folders lie in `root`.
 
     `link` places the rows, and a local base model, into a new run's folder; it may raise Refusal.
-    `most_each` is how many runs of one requester may be at work at once, 0 for any number.
+    `share` says how many runs of one requester, and of one channel, may be at work at once.
     `ticked_at` is the time of the last whole tick, in seconds since 1970; while it `is_held`, no run leaves the queue.
     """
 
@@ -58,7 +60,7 @@ class Scheduler:
         interval_s: float = 0.5,
         keep_s: float = KEEP_S,
         stall_s: float = STALL_S,
-        most_each: int = 0,
+        share: Share = NO_LIMIT,
     ) -> None:
         self.database = database
         self.executor = executor
@@ -67,7 +69,7 @@ class Scheduler:
         self.link = link
         self.keep_s = keep_s
         self.stall_s = stall_s
-        self.most_each = most_each
+        self.share = share
         self.ticked_at = 0.0
         self.is_held = False
         self._began_at, self._began_monotonic = time.time(), time.monotonic()
@@ -206,7 +208,7 @@ class Scheduler:
             if kind == "train":
                 await self.asks.give_way()
             return None
-        has_turn = not self.is_held and is_next(run, at_work, self.executor.slots(), self.most_each)
+        has_turn = not self.is_held and is_next(run, at_work, self.executor.slots(), self.share)
         if run.status is Status.queued and not has_turn:
             return None  # it leaves the queue only when it could train as well
         return await self._start(run, kind, now)

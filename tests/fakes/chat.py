@@ -104,6 +104,9 @@ class FakeChat:
     async def names(self, ids: Collection[str]) -> list[str]:
         return sorted(self.server.names.get(each, each) for each in ids)
 
+    def channel(self, place: Place) -> str:
+        return place.id.partition("/")[0]
+
     async def is_private(self, place: Place) -> bool:
         return place.id in self.server.private
 

@@ -176,6 +176,9 @@ class SimChat:
     async def names(self, ids: Collection[str]) -> list[str]:
         return sorted(ids)
 
+    def channel(self, place: Place) -> str:
+        return place.id.partition("/")[0]
+
     async def is_private(self, place: Place) -> bool:
         return False
 

@@ -192,6 +192,9 @@ class Discord:
                         found[each] = roles.get(each) or await _called(client, guild.id, int(each))
         return sorted(found.get(each, each) for each in ids)
 
+    def channel(self, place: Place) -> str:
+        return place.id.partition("/")[0]
+
     async def is_private(self, place: Place) -> bool:
         """Whether everybody in the server sees the channel; of one that is not known, nobody may assume so."""
         client = await self.connection.client()

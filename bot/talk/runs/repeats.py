@@ -106,7 +106,7 @@ async def queue(context: Context, incoming: Incoming, new: Run) -> None:
 def _draft(db: Connection, context: Context, incoming: Incoming, new: Run, refusal: Refusal, who: list[str]) -> None:
     """What stands against it, with the button that asks for it all the same."""
     key, draft_id = f"{incoming.key}/answer", store.draft_id(incoming.key)
-    spec = replace(new.spec, group=incoming.place.id)
+    spec = replace(new.spec, group=incoming.place.id, channel=context.chat.channel(incoming.place))
     request = Plan(spec.method, of=new.of, resumes=new.resumes)
     store.add_draft(
         db, incoming.place, store.Draft(draft_id, key, request, spec, new.estimate_s / 3600), context.clock()
@@ -117,8 +117,8 @@ def _draft(db: Connection, context: Context, incoming: Incoming, new: Run, refus
 def _store(db: Connection, context: Context, incoming: Incoming, new: Run, is_free: bool, is_private: bool) -> None:
     if store.said(db, f"{incoming.key}/answer"):
         return  # it was answered before a crash, and only that was not noted
-    spec = replace(new.spec, requester=incoming.person.id, group=incoming.place.id)
-    check_limit(db, context, spec.requester, is_free=is_free)
+    spec = context.asked(new.spec, incoming.person, incoming.place)
+    check_limit(db, context, spec, is_free=is_free)
     run = engine.store.add_run(db, replace(new, spec=spec, queued_at=context.clock()))
     store.watch(db, run.id, incoming.place, incoming.person, is_private)
     store.say(db, incoming.place, words.queued_again(f"{incoming.key}/answer", run))

@@ -91,15 +91,15 @@ def _hold(db: Connection, context: Context, schedule: Schedule, run: Run, is_fre
     if _is_moved(schedule, run):
         engine.store.save_run(db, replace(run, status=Status.waiting, reason=reason))
         return schedule
-    check_limit(db, context, schedule.person.id, is_free=is_free)
-    added = _add(db, schedule, run, Status.waiting, reason, context.clock())
+    spec = context.asked(run.spec, schedule.person, schedule.place)
+    check_limit(db, context, spec, is_free=is_free)
+    added = _add(db, schedule, replace(run, spec=spec), Status.waiting, reason, context.clock())
     return replace(schedule, run=added.id)
 
 
 def _add(db: Connection, schedule: Schedule, old: Run, status: Status, reason: str, now: float) -> Run:
-    """A run like the old one, of whoever saved the schedule, told in the schedule's thread."""
-    spec = replace(old.spec, requester=schedule.person.id, group=schedule.place.id)
-    new = Run("", spec, status=status, reason=reason, of=old.id, queued_at=now, estimate_s=old.estimate_s)
+    """A run like the old one, told in the schedule's thread."""
+    new = Run("", old.spec, status=status, reason=reason, of=old.id, queued_at=now, estimate_s=old.estimate_s)
     run = engine.store.add_run(db, new)
     store.watch(db, run.id, schedule.place, schedule.person, schedule.is_private)
     return run
@@ -189,8 +189,9 @@ def _start(db: Connection, context: Context, schedule: Schedule, is_free: bool, 
         if store.add_fire(db, schedule, run.id) and run.status is Status.waiting:
             engine.store.save_run(db, replace(run, status=Status.queued, reason=""))
     else:
-        check_limit(db, context, schedule.person.id, is_free=is_free)
-        added = _add(db, schedule, run, Status.queued, "", now)
+        spec = context.asked(run.spec, schedule.person, schedule.place)
+        check_limit(db, context, spec, is_free=is_free)
+        added = _add(db, schedule, replace(run, spec=spec), Status.queued, "", now)
         if not store.add_fire(db, schedule, added.id):
             raise LookupError(f"schedule {schedule.id} has fired at {schedule.next_at} before")
         store.say(db, schedule.place, words.fired(schedule, added.id))

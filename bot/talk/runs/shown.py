@@ -14,6 +14,7 @@ from bot.redact import redactor
 from bot.store import Watch
 from bot.talk.commands import Cancel, Logs, Show
 from bot.talk.context import Context
+from bot.team import quota
 from bot.team.access import check_may_end
 from bot.wording import run as words
 from engine.folder import RunFolder
@@ -37,8 +38,8 @@ async def queue(context: Context, incoming: Incoming) -> None:
     """All that runs and waits: of what may not be spoken of here, only that it is there."""
     opened, seen = await context.database.read(_queue, context, incoming)
     waits = engine.store.starts(opened, len(context.slots()) or 1, context.clock())
-    runs = [context.shown(run) for run in opened]
-    await context.say(incoming.place, words.queue(f"{incoming.key}/answer", runs, seen, waits))
+    runs, held = [context.shown(run) for run in opened], quota.held_back(opened, context.settings)
+    await context.say(incoming.place, words.queue(f"{incoming.key}/answer", runs, seen, waits, held))
 
 
 def _queue(db: Connection, context: Context, incoming: Incoming) -> tuple[list[Run], set[str]]:

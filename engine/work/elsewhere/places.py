@@ -1,7 +1,7 @@
 """Several executors as one: each run goes to the one that its spec names, if the operator allows it, else the first."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from engine.events import Event
@@ -12,6 +12,14 @@ from engine.refusal import Refusal
 from engine.store import Tried
 
 HERE = "local"
+
+
+@dataclass(frozen=True)
+class Share:
+    """How many runs of one requester, and of one channel, may be at work at once; 0 is any number."""
+
+    of_person: int = 0
+    of_channel: int = 0
 
 
 class Places:
@@ -78,10 +86,12 @@ def fits(run: Run, outstanding: Sequence[Tried], at_work: Sequence[Run], slots: 
     return has_room(slots, run.spec, [(tried.handle.executor, wide.get(tried.run, 1)) for tried in outstanding])
 
 
-def is_next(run: Run, at_work: Sequence[Run], slots: Sequence[Slot], most_each: int) -> bool:
-    """Whether a queued run may begin: a place to train will be free, and its requester has no more than a share."""
-    mine = sum(other.spec.requester == run.spec.requester for other in at_work)
-    if most_each and mine >= most_each:
+def is_next(run: Run, at_work: Sequence[Run], slots: Sequence[Slot], share: Share) -> bool:
+    """Whether a queued run may begin: a place to train will be free, and nobody has more than a share."""
+    spec = run.spec
+    mine = sum(other.spec.requester == spec.requester for other in at_work)
+    there = sum(other.spec.channel == spec.channel for other in at_work) if spec.channel else 0
+    if (share.of_person and mine >= share.of_person) or (share.of_channel and there >= share.of_channel):
         return False
     usual = slots[0].executor if slots else ""
     taken = [(other.spec.executor or usual, gpus_of(other.spec)) for other in at_work]

@@ -8,7 +8,7 @@ import pytest
 
 import engine.store
 from bot import store
-from bot.chat import Command, Place, Press
+from bot.chat import Command, Person, Place, Press
 from bot.store import ThreadFile
 from bot.team import notices, retention
 from engine.executor import Handle
@@ -58,6 +58,33 @@ async def test_one_person_may_have_one_run_at_work_and_three_in_the_queue(make: 
     assert fifth and "You have 4 runs that are not over" in fifth.text
     assert [button.label for button in fifth.buttons] == ["Ask for approval"]
     assert await here.starts(BOB) is None, "another person's runs do not count"
+
+
+async def test_one_channel_may_have_so_many_runs_at_work_and_in_the_queue_whoever_starts_them(make: Make) -> None:
+    here = make(max_running_channel=1, max_queued_channel=1, max_running=2)
+    assert await here.starts() is None
+    assert await here.starts(BOB, place=Place("C1/2")) is None
+    third = await here.starts(Person("U7", "fay"), place=Place("C1/3"))
+    assert third and "This channel has 2 runs that are not over" in third.text
+    assert "MAX_RUNNING_CHANNEL, MAX_QUEUED_CHANNEL" in third.text
+    assert [button.label for button in third.buttons] == ["Ask for approval"]
+    assert await here.starts(place=Place("C2/1")) is None, "another channel's runs do not count"
+
+
+async def test_the_queue_says_which_run_waits_for_its_channel_and_which_for_its_person(make: Make) -> None:
+    here = make(max_running_channel=1, max_running=1)
+    await here.starts()
+    await here.change(replace(await here.run(), status=Status.running))
+    await here.starts(BOB)
+    await here.starts(place=Place("C2/1"))
+    await here.starts(BOB, place=Place("C3/1"))
+    listed = (await here.says("queue", DAN)).table
+    assert listed and sorted(row[1:2] + row[3:] for row in listed.rows) == [
+        ("queued", "not known yet"),
+        ("queued", "waits for another run of its channel"),
+        ("queued", "waits for another run of the same person"),
+        ("running", ""),
+    ]
     assert await here.starts(DAN) is None
 
 
