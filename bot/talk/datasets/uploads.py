@@ -156,10 +156,9 @@ async def _mended(
     async with _arrival(context, incoming.key) as folder:
         source, changes = context.settings.uploads / file.sha256 / "file", folder / CHANGES
         words = ("check", str(source), "--name", file.name, "--fix", str(folder / "file"), "--changes", str(changes))
-        environment = context.settings.hub_environment()
-        await children.ask(
-            *words, *wanted(folder), timeout_s=CHECK_S, environment=environment, if_slow="Try a smaller file."
-        )
+        more = wanted(folder)
+        environment = context.settings.hub_environment() if "--model" in more else None
+        await children.ask(*words, *more, timeout_s=CHECK_S, environment=environment, if_slow="Try a smaller file.")
         report = await take(context, incoming.place, folder, name)
         if changes.exists():  # the same content was here already
             shutil.move(changes, context.settings.uploads / report.sha256 / CHANGES)
