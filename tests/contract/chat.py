@@ -73,6 +73,11 @@ class Platform(abc.ABC):
         del button, values
         return False
 
+    async def chats(self, words: str) -> bool:
+        """Ann says something in `place` to her team, not to the bot; False where the bot is told of no such thing."""
+        del words
+        return False
+
     def asks_to_wait(self, seconds: float) -> bool:
         """The platform refuses the next call for so long; False for one that never does."""
         return False
@@ -176,6 +181,17 @@ class ChatContract(abc.ABC):
         later = await heard(platform.adapter(), 2, chat.cursor(), {first})
         assert incoming.key == first
         assert [incoming.key for incoming in later] == missed
+
+    async def test_what_people_say_to_each_other_in_its_thread_is_not_answered(self, platform: Platform) -> None:
+        """The command that comes after it is the first thing that the bot is asked to do."""
+        chat = platform.adapter()
+        await chat.post(platform.place, Message("k", "hello"))
+        if not await platform.chats("Shall we status quo it, or train on help pages next time?"):
+            pytest.skip(f"{type(platform).__name__}: it tells the bot nothing else")
+        key = await platform.does(Command("help"))
+        (incoming,) = await heard(chat, 1)
+        assert incoming.key == key
+        assert [message.text for message in platform.seen_by(platform.bob)].count("hello") == 1
 
     async def test_a_thing_that_is_delivered_twice_has_the_same_key(self, platform: Platform) -> None:
         await platform.does(Command("status"))

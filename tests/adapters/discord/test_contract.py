@@ -100,6 +100,11 @@ class DiscordPlatform(Platform):
     def refusals(self) -> list[str]:
         return [plain(message) for message in self.world.from_bot()]
 
+    async def chats(self, words: str) -> bool:
+        thread = self.world.channel(int(self.place.id.rpartition("/")[2]))
+        await self.world.ann.send(thread, words)
+        return True
+
     def asks_to_wait(self, seconds: float) -> bool:
         """As a proxy before Discord does; Discord's own limits are obeyed by discord.py itself."""
         self.world.wire.faults.append(Fault("POST ", 429, headers={"Retry-After": str(seconds)}))

@@ -67,6 +67,10 @@ class SlackPlatform(Platform):
         await eventually(lambda: bool(self.twin.at.views))
         self.hands.submits("U1", next(iter(self.twin.at.views.values())), values)
 
+    async def chats(self, words: str) -> bool:
+        self.hands.says("U1", "C1", words, self.root)
+        return True
+
     def asks_to_wait(self, seconds: float) -> bool:
         self.twin.at.faults["chat.postMessage"].append(f"429:{seconds:g}")
         return True
