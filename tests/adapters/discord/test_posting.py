@@ -179,3 +179,24 @@ async def test_a_platform_in_trouble_is_tried_later(world: World, make: Make) ->
     world.wire.faults.append(Fault("POST ", 503))
     with pytest.raises(TryLater):
         await make().post(Place(str(world.general.id)), Message("k", "hello"))
+
+
+async def test_what_is_said_long_after_a_command_needs_no_interaction(world: World, make: Make) -> None:
+    """Fifteen minutes later Discord no longer knows the interaction: answers and edits go to the channel."""
+    chat = make()
+    got: list[Incoming] = []
+
+    async def handler(incoming: Incoming) -> None:
+        got.append(incoming)
+
+    async with listening(chat, handler):
+        await world.is_online()
+        await world.ann.slash(world.general, "finetune sft", epochs=2.0)
+        await eventually(lambda: bool(got) and all(each.responded for each in world.backend.interactions.values()))
+        expired = {"message": "Unknown Webhook", "code": 10015}
+        world.wire.faults.append(Fault(r"\w+ /(webhooks|interactions)/", 404, expired, times=999))
+        posted = await chat.post(got[0].place, Message("late", "queued"))
+        await chat.edit(posted, Message("late", "trained"))
+        await chat.post(got[0].place, Message("mine", "only for ann", only_for=got[0].person))
+    said = [plain(message) for message in world.from_bot()]
+    assert said.count("trained") == 1 and "queued" not in said and "only for ann" in said
