@@ -187,12 +187,12 @@ async def test_columns_gaps_a_broken_run_and_a_refused_push_are_mended_by_button
         failed = await sees(hands, lambda shown: shown.title == "Run 1 failed" and shown.channel == "C1")
         for user in ("U1", "U2"):
             hands.press_label(user, failed, "Start it again")
+        await sees(hands, lambda shown: "Run 2 was started in its place already" in shown.all)
         held = await sees(hands, lambda shown: shown.title == "Run 2 is trained, but not pushed")
         crowd.may_push = True
         hands.press_label("U1", held, "Push again")
         final = await sees(hands, lambda shown: shown.title == "Run 2 succeeded" and shown.channel == "C1")
         assert final.thread == ts and "http://hub.example/local/of-run-2" in final.all
-        await sees(hands, lambda shown: "Run 2 was started in its place already" in shown.all)
         assert not [shown for shown in hands.sees("U1") if shown.title.startswith("Run 3")]
     assert there.at.refused == []
 
