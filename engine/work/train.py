@@ -1,6 +1,7 @@
 """The child that trains: `python -m engine train FOLDER`. It reads the run's folder, writes events, and ends."""
 
 import gc
+import hashlib
 import math
 import os
 import sys
@@ -113,8 +114,15 @@ def carry_out(task: Task) -> bool:
         are_answers_held_out=work.are_held_out,
         train_s=round(train_s, 2),
         rows=rows,
+        template_sha256=template_sha256(work.tokenizer),
     )
     return True
+
+
+def template_sha256(tokenizer: Any) -> str:
+    """Of the chat template that the rows were written by; empty where there is none."""
+    template = getattr(tokenizer, "chat_template", None)
+    return hashlib.sha256(str(template).encode()).hexdigest() if template else ""
 
 
 def quieten() -> None:

@@ -196,6 +196,7 @@ def gather(
 ) -> Facts:
     """The facts of the card, from the run's spec, its events and its rows."""
     end = read_events(trained.folder / "events.jsonl")[-1].data
+    template = {"chat template, sha256": sha} if (sha := str(end.get("template_sha256") or "")) else {}
     is_chat = has_chat(folder.rows("train"), staged)
     return Facts(
         spec=spec,
@@ -207,7 +208,7 @@ def gather(
         loading=Loading(repo, head(spec.method), is_lora, is_chat, base, revision),
         rows=count_rows(folder.rows("train")),
         held_out=count_rows(folder.rows("valid")),
-        parameters=complete(spec.method, spec.parameters),
+        parameters={**complete(spec.method, spec.parameters), **template},
         metrics=end.get("metrics", {}),
         answers=[msgspec.convert(one, Answer) for one in end.get("answers", [])],
         are_answers_held_out=bool(end.get("are_answers_held_out")),

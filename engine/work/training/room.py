@@ -12,7 +12,7 @@ LEAST_BYTES = 50e6
 def check_room(task: Task) -> None:
     """Raises Failure before anything is loaded: a disk that fills up at the last checkpoint has cost the whole run."""
     weights = sum(path.stat().st_size for path in task.folder.model.glob("*.safetensors")) / 2
-    is_lora, is_merged = task.is_on("lora"), bool(task.settings.get("merge"))
+    is_lora, is_merged = bool(task.settings.get("lora", True)), bool(task.settings.get("merge"))
     needed = made_bytes(weights, is_lora=is_lora, is_merged=is_merged) + LEAST_BYTES
     free = shutil.disk_usage(task.folder.path).free
     if needed > free:

@@ -9,7 +9,7 @@ import pytest
 from engine.events import EventLog
 from engine.folder import RunFolder
 from engine.hub.download import team
-from engine.hub.download.fetch import bring_model
+from engine.hub.download.fetch import bring_model, check_space
 from engine.hub.download.look import look
 from engine.jobs import Model
 from engine.refusal import Refusal
@@ -94,3 +94,10 @@ def test_a_run_that_was_forgotten_is_no_base_any_more(base: Path, tmp_path: Path
     new = make_run(tmp_path / "8", "sft", tmp_path / "gone", [{"text": "hello"}])
     with pytest.raises(Refusal, match="What run 7 had made is no longer here"):
         bring_model(new, Model("run-7", run="7"), tmp_path, EventLog(new.path, "8", "fetch-1"), 0)
+
+
+def test_a_download_whose_end_would_not_fit_is_refused_before_it_begins(tmp_path: Path) -> None:
+    check_space("acme/base", 1_000, tmp_path / "cache")
+    with pytest.raises(Refusal, match="acme/base is 1000000000.0 GB to download") as refused:
+        check_space("acme/base", 10**18, tmp_path / "cache")
+    assert refused.value.field == "disk"

@@ -1,5 +1,6 @@
 """Each method trains a tiny model for real, and what it writes can be loaded and used."""
 
+import hashlib
 import json
 from pathlib import Path
 
@@ -132,8 +133,10 @@ def test_a_model_without_a_template_gets_one_for_conversations(tmp_path: Path) -
     from tests.mini import make_causal
 
     model = make_causal(tmp_path / "model", ["hello nice to meet you"], has_template=False)
-    run, _ = trained(tmp_path / "run", "sft", model, max_steps=1)
-    assert "im_start" in (run.attempts / "train-1/output/chat_template.jinja").read_text()
+    run, events = trained(tmp_path / "run", "sft", model, max_steps=1)
+    template = (run.attempts / "train-1/output/chat_template.jinja").read_text()
+    assert "im_start" in template
+    assert events[-1].data["template_sha256"] == hashlib.sha256(template.encode()).hexdigest()
 
 
 def test_a_reward_model_scores_the_same_once_loaded_where_padding_is_eos(tmp_path: Path) -> None:
