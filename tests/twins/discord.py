@@ -35,13 +35,14 @@ MESSAGE = re.compile(r"/channels/(\d+)/messages(?:/(\d+))?(/threads)?")
 
 @dataclass
 class Fault:
-    """What happens to requests whose `METHOD /path` matches, `times` of them: another answer, or, with `after`, the
-    request is carried out and its answer is lost."""
+    """What happens to requests whose `METHOD /path` matches, `times` of them once `passes` went through: another
+    answer, or, with `after`, the request is carried out and its answer is lost."""
 
     pattern: str
     status: int = 500
     body: Mapping[str, Any] = field(default_factory=lambda: {"message": "planted", "code": 0})
     times: int = 1
+    passes: int = 0
     after: bool = False
     headers: Mapping[str, str] = field(default_factory=dict)
 
@@ -130,7 +131,10 @@ class Wire:
         if not is_hook and request.headers.get("Authorization") != f"Bot {TOKEN}":
             return answer({"message": "401: Unauthorized", "code": 0}, 401)
         fault = next((fault for fault in self.faults if fault.times and re.search(fault.pattern, name)), None)
-        if fault:
+        if fault and fault.passes:
+            fault.passes -= 1
+            fault = None
+        elif fault:
             fault.times -= 1
             if not fault.after:
                 return answer(dict(fault.body), fault.status, fault.headers)

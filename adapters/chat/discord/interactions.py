@@ -2,6 +2,7 @@
 
 from typing import TYPE_CHECKING, Any, cast
 
+import aiohttp
 import discord
 import structlog
 from discord import app_commands
@@ -161,6 +162,9 @@ async def _message(chat: "Discord", channel: int, message: int) -> discord.Messa
         raise Refusal("That message is no longer there.") from None
     except discord.Forbidden:
         raise Refusal("I may not read that message: I lack the permission Read Message History.") from None
+    except (discord.HTTPException, aiohttp.ClientError, TimeoutError) as error:
+        log.warning("message not read", message=message, reason=repr(error))
+        raise Refusal("Discord does not let me read that message just now: try it again in a minute.") from None
 
 
 def _guild(client: discord.Client, channel: int) -> int | None:

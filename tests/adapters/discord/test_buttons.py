@@ -116,12 +116,14 @@ async def test_a_file_that_is_deleted_before_it_is_fetched_is_asked_for_again(
     chosen: Settings, world: World, make: Make, crowd: Unlucky
 ) -> None:
     """Its uploader agreed; Discord was in trouble just then, and meanwhile the message was deleted."""
-    async with served(chosen, make(drops="on"), crowd) as app:
+    async with served(chosen, make(), crowd) as app:
         room = House(world, app)
         await world.is_online()
-        trouble = Fault(rf"GET /channels/{world.general.id}/messages/\d+$", status=503, times=10**6)
-        world.wire.faults.append(trouble)
         dropped = await world.drops("facts.csv", FACTS)
+        offer = await room.sees("shall I use facts.csv", button="Use this file")
+        trouble = Fault(rf"GET /channels/{world.general.id}/messages/\d+$", status=503, times=10**6, passes=1)
+        world.wire.faults.append(trouble)
+        await world.presses(offer, "Use this file")
         await eventually(lambda: trouble.times < 10**6)
         world.backend.delete_message(world.general.id, dropped.id)
         trouble.times = 0

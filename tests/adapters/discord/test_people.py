@@ -11,6 +11,7 @@ from bot.chat import Command, Gone, Incoming, Place, Upload
 from engine.refusal import Refusal
 from tests.adapters.discord.conftest import Make, deny, ignore
 from tests.contract.chat import eventually, heard, listening
+from tests.twins.discord import Fault
 from tests.twins.discord_world import World, plain
 
 
@@ -200,3 +201,21 @@ async def test_a_mention_with_a_file_and_words_is_both(world: World, make: Make)
         await eventually(lambda: len(got) == 2)
     assert [each.what for each in got] == [Command("sft epochs=2"), world.upload(dropped)]
     assert got[0].place == got[1].place
+
+
+async def test_who_presses_while_discord_is_in_trouble_is_told_to_try_again(world: World, make: Make) -> None:
+    got: list[Incoming] = []
+
+    async def handler(incoming: Incoming) -> None:
+        got.append(incoming)
+
+    async with listening(make(), handler):
+        await world.is_online()
+        await world.drops("pairs.csv", b"text\nhi\n")
+        offer = await world.until("shall I use pairs.csv")
+        world.wire.faults.append(Fault(r"GET /channels/\d+/messages/\d+$", status=503))
+        await world.presses(offer, "Use this file")
+        await world.until("try it again in a minute")
+        assert not got
+        await world.presses(offer, "Use this file")
+        await eventually(lambda: bool(got))
