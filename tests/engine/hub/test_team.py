@@ -98,6 +98,6 @@ def test_a_run_that_was_forgotten_is_no_base_any_more(base: Path, tmp_path: Path
 
 def test_a_download_whose_end_would_not_fit_is_refused_before_it_begins(tmp_path: Path) -> None:
     check_space("acme/base", 1_000, tmp_path / "cache")
-    with pytest.raises(Refusal, match="acme/base is 1000000000.0 GB to download") as refused:
+    with pytest.raises(Refusal, match=r"acme/base is 1000000000\.0 GB to download") as refused:
         check_space("acme/base", 10**18, tmp_path / "cache")
     assert refused.value.field == "disk"
