@@ -126,6 +126,10 @@ class ChatContract(abc.ABC):
             await chat.post(platform.place, Message("k", "hello"))
         assert wait.value.seconds >= 7
 
+    async def test_the_threads_of_a_channel_lie_in_the_same_one(self, platform: Platform) -> None:
+        chat, other_thread = platform.adapter(), Place(f"{platform.place.id}9")
+        assert chat.channel(platform.place) == chat.channel(other_thread) != chat.channel(platform.gone)
+
     async def test_only_the_one_it_is_for_sees_a_private_message(self, platform: Platform) -> None:
         await platform.adapter().post(platform.place, Message("k", "a secret", only_for=platform.ann))
         assert any("a secret" in message.text for message in platform.seen_by(platform.ann))
