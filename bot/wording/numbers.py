@@ -27,6 +27,18 @@ def duration(seconds: float) -> str:
     return f"{hours} h {minutes} min" if hours else f"{minutes} min"
 
 
+def turn(position: int, wait_s: float | None) -> str:
+    """A place in the queue, from 1, and in how many seconds it is likely to come to an end, None where nobody knows.
+
+    Told coarsely, so that the message of a run that waits is not edited all the time.
+    """
+    where = "It is next" if position <= 1 else f"{position - 1} before it in the queue"
+    if wait_s is None or wait_s < 60:
+        return f"{where}."
+    step_s = next(step for most, step in ((600.0, 60), (7200.0, 600), (float("inf"), 3600)) if wait_s <= most)
+    return f"{where}; it starts in about {duration(round(wait_s / step_s) * step_s)}."
+
+
 def number(value: float) -> str:
     """Four significant digits, no exponent where a person would not write one."""
     return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.4g}"

@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 
 from bot.chat import Button, Chart, File, Message, Person, Table
 from bot.wording import failure
-from bot.wording.numbers import bar, count, duration, number, size, sparkline
+from bot.wording.numbers import bar, count, duration, number, size, sparkline, turn
 from bot.wording.plan import AS_YAML
 from engine.jobs import Answer, Result, Run, Status
 from engine.work.config import to_yaml
@@ -31,11 +31,11 @@ def name(run: Run) -> str:
     return f"Run {run.id}"
 
 
-def live(run: Run, position: int, now: float) -> Message:
-    """The one message that is edited in place while a run lives; `position` in the queue counts from 1."""
+def live(run: Run, position: int, now: float, wait_s: float | None = None) -> Message:
+    """The one message that is edited in place while a run lives; `position` and `wait_s` as in `turn`."""
     return Message(
         f"run/{run.id}/live",
-        "\n".join(_state(run, position)),
+        "\n".join(_state(run, position, wait_s)),
         title=f"{name(run)} · {_phase(run)}",
         fields=tuple(_facts(run, now)),
         buttons=() if run.status.is_over or run.cancel else (Button("Cancel", f"cancel:{run.id}", "danger"),),
@@ -52,10 +52,10 @@ def _phase(run: Run) -> str:
     return run.progress.phase or run.status.value if run.status == Status.running else run.status.value
 
 
-def _state(run: Run, position: int) -> Iterable[str]:
+def _state(run: Run, position: int, wait_s: float | None) -> Iterable[str]:
     yield subject(run)
     if run.status == Status.queued:
-        yield "It is next." if position <= 1 else f"{position - 1} before it in the queue."
+        yield turn(position, wait_s)
     if run.of:
         yield f"It goes back to run {run.of}."
     if run.reason:

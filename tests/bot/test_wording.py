@@ -145,6 +145,9 @@ def test_a_run_in_the_queue_says_how_many_are_before_it() -> None:
     queued = Run("7", SPEC)
     assert "2 before it" in run.live(queued, 3, 0.0).text
     assert "next" in run.live(queued, 1, 0.0).text
+    assert "2 before it in the queue; it starts in about 20 min." in run.live(queued, 3, 0.0, 1_130.0).text
+    assert "It is next; it starts in about 3 min." in run.live(queued, 1, 0.0, 190.0).text
+    assert "It is next." in run.live(queued, 1, 0.0, 20.0).text
 
 
 @pytest.mark.parametrize("status", [Status.succeeded, Status.failed, Status.cancelled])

@@ -9,6 +9,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 import engine.store
 from bot import children, store
+from bot.chat import Message
 from bot.store import Watch
 from bot.talk.context import Context
 from bot.talk.runs import lora
@@ -16,7 +17,7 @@ from bot.team import notices
 from bot.wording import run as words
 from engine import fault
 from engine.folder import CLAIM, RunFolder
-from engine.jobs import Run
+from engine.jobs import Run, Status
 from engine.lease import Lost
 from engine.refusal import Refusal
 
@@ -42,9 +43,18 @@ def _tell(db: Connection, context: Context, watch: Watch) -> None:
     if run is None:
         return
     run = context.shown(run)
-    store.say(db, watch.place, words.live(run, engine.store.position(db, run.id), context.clock()))
+    store.say(db, watch.place, _living(db, context, run))
     if run.status.is_over:
         _tell_end(db, context, watch, run)
+
+
+def _living(db: Connection, context: Context, run: Run) -> Message:
+    """With when a run that waits is likely to start."""
+    now = context.clock()
+    if run.status is not Status.queued:
+        return words.live(run, 0, now)
+    waits = engine.store.starts(engine.store.in_turn(db), len(context.slots()) or 1, now)
+    return words.live(run, engine.store.position(db, run.id), now, waits.get(run.id))
 
 
 def _tell_end(db: Connection, context: Context, watch: Watch, run: Run) -> None:
