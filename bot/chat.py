@@ -188,7 +188,7 @@ class Chat(Protocol):
         """What people call these people and groups, sorted; one that is not known stands as its id. Plain text."""
 
     def channel(self, place: Place) -> str:
-        """The channel that a place lies in, the same for all its threads; somebody's direct messages are one as well."""
+        """The channel that a place lies in, the same for all its threads; direct messages are one as well."""
 
     async def is_private(self, place: Place) -> bool:
         """Whether only some of the platform's members can read there; a place that is not known is private."""
