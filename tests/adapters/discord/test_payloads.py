@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from bot.chat import Command, Incoming, Person, Press, Upload
-from tests.adapters.discord.conftest import Make
+from tests.adapters.discord.conftest import Make, ignore
 from tests.contract.chat import eventually, listening
 from tests.twins.discord_world import World
 
@@ -69,3 +69,21 @@ async def test_whom_discord_calls_a_guest_is_one(world: World, make: Make, name:
 
 
 GUEST = 1 << 4
+
+
+async def test_the_twin_sends_what_discord_documents_and_nothing_else(world: World, make: Make) -> None:
+    """A drop, a command with a file, a button: whatever the twin tells of them is in the payload of that kind."""
+    async with listening(make(), ignore):
+        await world.is_online()
+        await world.drops("pairs.csv", b"text\nhi\n")
+        await world.presses(await world.until("shall I use pairs.csv"), "Use this file", world.bob)
+        await world.ann.slash(world.general, "finetune dpo", file=("pairs.csv", b"text\nhi\n"), epochs=2.0)
+        (session,) = world.wire.sessions.values()
+        await eventually(lambda: len([each for each in session.sent if each["t"] == "INTERACTION_CREATE"]) == 2)
+    interactions = [each["d"] for each in session.sent if each["t"] == "INTERACTION_CREATE"]
+    drop = next(each["d"] for each in session.sent if each["t"] == "MESSAGE_CREATE")
+    for name, sent in zip(("drop", "button", "slash-with-file"), (drop, *interactions), strict=True):
+        documented = json.loads((FOLDER / f"{name}.json").read_text())["d"]
+        told = {*sent, *(f"member.{each}" for each in sent["member"])}
+        found = {*documented, *(f"member.{each}" for each in documented["member"])}
+        assert told - found == set(), name
