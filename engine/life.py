@@ -14,6 +14,7 @@ import msgspec
 
 from engine.events import Event
 from engine.executor import Phase
+from engine.hub import outage
 from engine.jobs import Progress, Result, Run, Status
 from engine.plan import mending
 
@@ -25,7 +26,6 @@ MOST_TRIES = 3
 WORK = {"fetch": "The download of the base model", "train": "The training", "push": "The upload to the Hub"}
 RESTARTED = {"fetch": "The download was restarted", "train": "Restarted", "push": "The upload was restarted"}
 KEPT = "The trained model is kept here."
-KILLED = (-9, 137)
 SMALLER = "try a smaller batch_size or max_length"
 
 
@@ -39,8 +39,8 @@ def number_of(attempt: str) -> int:
     return int(attempt.rpartition("-")[2])
 
 
-def next_step(run: Run) -> str:
-    """Which child to start once the last one is gone: `fetch`, `train`, `push`, or empty for none."""
+def next_step(run: Run, now: float = math.inf) -> str:
+    """Which child to start now, once the last one is gone: `fetch`, `train`, `push`, or empty for none."""
     if run.cancel or run.status.is_over:
         return ""
     if run.again:
@@ -50,7 +50,7 @@ def next_step(run: Run) -> str:
     if run.status is Status.running and run.done == "fetch" and kind_of(run.attempt) == "fetch":
         return "train"
     is_due = run.status is Status.trained and run.spec.target.repo and not run.held_at
-    return "push" if is_due else ""
+    return "push" if is_due and now >= run.due_at else ""
 
 
 def begin(run: Run, attempt: str, now: float) -> Run:
@@ -62,7 +62,7 @@ def begin(run: Run, attempt: str, now: float) -> Run:
     started_at = run.started_at or now
     before = run.tries_before if kind_of(attempt) == kind_of(run.attempt) else 0
     run = replace(run, status=status, attempt=attempt, cursor=0, progress=progress, started_at=started_at)
-    return replace(run, again="", reason="", tries_before=before)
+    return replace(run, again="", reason="", due_at=0.0, tries_before=before)
 
 
 def apply(run: Run, event: Event, now: float) -> Run:
@@ -77,7 +77,7 @@ def apply(run: Run, event: Event, now: float) -> Run:
 def ended(run: Run, phase: Phase, now: float) -> Run:
     """The run after its child ended, if the child did not say itself how."""
     kind = kind_of(run.attempt)
-    has_said = run.status.is_over or run.done == kind or bool(run.again) or bool(run.held_at)
+    has_said = run.status.is_over or run.done == kind or bool(run.again) or bool(run.held_at or run.due_at)
     if has_said or phase.name not in ("exited", "lost"):
         return run
     if run.cancel:
@@ -102,9 +102,9 @@ def held(run: Run, reason: str, now: float) -> Run:
 
 def woken(run: Run) -> Run:
     """The run as somebody wants its model pushed now."""
-    if run.status is not Status.trained:
-        return run
-    return replace(run, reason="", held_at=0.0, tries_before=number_of(run.attempt) if is_push(run) else 0)
+    before = number_of(run.attempt) if is_push(run) else 0
+    fresh = replace(run, reason="", held_at=0.0, due_at=0.0, away_since=0.0, tries_before=before)
+    return fresh if run.status is Status.trained else run
 
 
 def is_push(run: Run) -> bool:
@@ -247,6 +247,9 @@ def _failed(run: Run, data: Data, now: float) -> Run:
     code = str(data.get("code") or "crash")
     if code == "memory" and mending.can_halve_batch(run):
         return again(replace(run, has_less_memory=True), reason, now, code)
+    if code == "away" and is_push(run):
+        later = outage.put_off(run, now, _number(data.get("wait_s")) or 0.0)
+        return later or held(run, f"{reason} {outage.GIVEN_UP}", now)
     return held(run, reason, now) if kind_of(run.attempt) == "push" else failed(run, reason, now, code)
 
 

@@ -14,6 +14,8 @@ def buttons(run: Run) -> tuple[Button, ...]:
     """At most two; each starts the mended run at once, except where rows or model have to be chosen first."""
     if run.status is Status.failed and run.trouble in ("data", "model") and run.done != "train":
         return tuple(_choices(run))
+    if run.done == "train":
+        return push_again(run)
     made = mends(run)
     starts = [
         Button(_label(run, mend), f"mend:{run.id}:{mend.name}", "primary" if mend is made[0] else "") for mend in made
@@ -23,6 +25,13 @@ def buttons(run: Run) -> tuple[Button, ...]:
     if run.status is Status.cancelled and run.progress.saved_step and run.done != "train":
         starts.append(Button(f"Go on from step {run.progress.saved_step:,}", f"resume:{run.id}"))
     return tuple(starts)
+
+
+def push_again(run: Run) -> tuple[Button, ...]:
+    """The button that pushes a model that waits here."""
+    waits = run.held_at or run.due_at or (run.status in (Status.failed, Status.cancelled) and run.done == "train")
+    is_due = waits and run.spec.target.repo
+    return (Button("Push again", f"push:{run.id}", "primary"),) if is_due else ()
 
 
 def rejected(key: str, run: str, rows: int, file: Path) -> Message:

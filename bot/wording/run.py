@@ -38,8 +38,27 @@ def live(run: Run, position: int, now: float, wait_s: float | None = None) -> Me
         "\n".join(_state(run, position, wait_s)),
         title=f"{name(run)} · {_phase(run)}",
         fields=tuple(_facts(run, now)),
-        buttons=() if run.status.is_over or run.cancel else (Button("Cancel", f"cancel:{run.id}", "danger"),),
+        buttons=()
+        if run.status.is_over or run.cancel
+        else (*failure.push_again(run), Button("Cancel", f"cancel:{run.id}", "danger")),
     )
+
+
+def kept(run: Run, person: Person) -> Message | None:
+    """Said once where a model waits here in place of going to the Hub; None where none does."""
+    if run.status is not Status.trained or not (run.held_at or run.due_at):
+        return None
+    if run.held_at:
+        text = f"{subject(run)}\n{run.reason}\nOnce that is mended, push it again; nothing is trained anew."
+        key, title = f"run/{run.id}/held/{run.held_at:.0f}", "trained, but not pushed"
+    else:
+        text = (
+            f"{subject(run)}\nThe Hub cannot be reached for now. The trained model is kept here, and I push it by "
+            "myself as soon as the Hub is back."
+        )
+        key, title = f"run/{run.id}/away", "trained, and waits for the Hub"
+    mentions = (person,) if run.held_at else ()
+    return Message(key, text, title=f"{name(run)} is {title}", buttons=failure.push_again(run), mentions=mentions)
 
 
 def subject(run: Run) -> str:
@@ -62,6 +81,8 @@ def _state(run: Run, position: int, wait_s: float | None) -> Iterable[str]:
         yield run.reason
     if run.held_at and not run.status.is_over:
         yield f"Once that is mended: `/finetune push {run.id}`."
+    if run.due_at and not run.status.is_over:
+        yield f"It is pushed once the Hub is back; `/finetune push {run.id}` tries at once."
     yield from run.progress.notices
     if run.again and not run.status.is_over:
         yield f"{run.again} It is started again."

@@ -4,7 +4,9 @@ Only short-lived children talk to the Hub, never the bot itself: the client is s
 """
 
 import json
+import math
 import os
+import threading
 import time
 from collections.abc import Callable
 from typing import Any, TypeVar
@@ -20,7 +22,14 @@ from huggingface_hub.errors import (
     RepositoryNotFoundError,
     RevisionNotFoundError,
 )
-from huggingface_hub.utils._http import hf_request_event_hook, parse_ratelimit_headers
+from huggingface_hub.utils._headers import build_hf_headers
+from huggingface_hub.utils._http import (
+    get_session,
+    hf_raise_for_status,
+    hf_request_event_hook,
+    parse_ratelimit_headers,
+)
+from huggingface_hub.utils._runtime import is_xet_available
 from huggingface_hub.utils.tqdm import disable_progress_bars
 
 from engine.hub import tally
@@ -93,6 +102,42 @@ def retried(call: Callable[[], T], deadline: float, waiting: Callable[[BaseExcep
             pause = min(pause * 2, 60)
 
 
+def with_ticks(work: Callable[[], Any], tick: Callable[[], object], every_s: float, limit_s: float = math.inf) -> None:
+    """Do `work` in a thread and call `tick` now and then until it is done; its error is raised here.
+
+    Raises TimeoutError after `limit_s`; what hangs is left to end with the process.
+    """
+    failures: list[BaseException] = []
+
+    def guarded() -> None:
+        try:
+            work()
+        except BaseException as error:
+            failures.append(error)
+
+    thread = threading.Thread(target=guarded, daemon=True)
+    thread.start()
+    end = time.monotonic() + limit_s
+    while thread.is_alive():
+        thread.join(min(every_s, max(0.0, end - time.monotonic())))
+        if thread.is_alive() and time.monotonic() >= end:
+            raise TimeoutError(f"nothing came of it within {limit_s:.0f} s")
+        if thread.is_alive():
+            tick()
+    if failures:
+        raise failures[0]
+
+
+def ask_for_xet(api: HfApi, repo: str, is_pull_request: bool = False) -> None:
+    """Ask for the right to upload by Xet. Raises what the Hub says where it has something against it."""
+    if not is_xet_available():
+        return
+    token = str(api.token) if api.token else None
+    where = f"{api.endpoint}/api/models/{repo}/xet-write-token/main{'?create_pr=1' * is_pull_request}"
+    answer = get_session().get(where, headers=build_hf_headers(token=token or False))
+    hf_raise_for_status(answer)
+
+
 def status(error: BaseException) -> int:
     """The HTTP status behind an error of the client, also where it was wrapped; 0 when there is none."""
     response = getattr(error, "response", None)
@@ -121,10 +166,11 @@ def is_unreachable(error: BaseException) -> bool:
 
 
 def asked_pause(error: BaseException) -> float:
-    """Seconds that the Hub asks to wait, 0 when it does not say."""
+    """Seconds that the Hub asks to wait, 0 when it does not say; read also behind an error that was wrapped."""
     response = getattr(error, "response", None)
     if response is None:
-        return 0.0
+        cause = error.__cause__ or error.__context__
+        return asked_pause(cause) if cause is not None else 0.0
     limits = parse_ratelimit_headers(response.headers)
     if limits is not None and limits.remaining == 0:
         return float(limits.reset_in_seconds)

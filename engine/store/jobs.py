@@ -58,9 +58,9 @@ def count_open(db: Connection, requester: str) -> int:
 
 
 def wake(db: Connection, run_id: str) -> None:
-    """Have the model of a held run pushed again."""
+    """Have the model of a run that waits pushed now."""
     known = run(db, run_id)
-    if known and known.held_at:
+    if known and (known.held_at or known.due_at):
         save_run(db, life.woken(known))
 
 

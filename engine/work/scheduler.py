@@ -201,7 +201,7 @@ class Scheduler:
         if life.expired(run, now, self.keep_s) != run:
             await self.database.write(expire, run.id, now, self.keep_s)
             return None
-        kind = life.next_step(run)
+        kind = life.next_step(run, now)
         if not kind:
             return None
         if not self._has_room(run, kind, outstanding, at_work):
@@ -244,7 +244,7 @@ class Scheduler:
     def _begin(self, db: Connection, run_id: str, kind: str, prepared: Path | None, now: float) -> Tried | None:
         """Store the next attempt, unless the run has changed meanwhile so that it is not due any more."""
         run = store.run(db, run_id)
-        if run is None or life.next_step(run) != kind:
+        if run is None or life.next_step(run, now) != kind:
             return None
         if prepared:
             put_in_place(prepared, self.root / run_id)

@@ -440,4 +440,4 @@ def test_a_cancel_in_each_phase_says_what_is_left(changes: dict[str, Any], says:
 def test_a_trained_model_that_could_not_be_pushed_is_not_trained_again() -> None:
     run = under_way(done="train", attempt="push-3")
     run = life.failed(replace(run, spec=replace(run.spec, target=Target("a/c"))), "The Hub said no.", 2.0, "hub")
-    assert buttons(words.final(run, ANN, None)) == {}
+    assert buttons(words.final(run, ANN, None)) == {"Push again": "push:7"}

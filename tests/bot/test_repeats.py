@@ -15,6 +15,7 @@ from bot.migrate import upgrade
 from bot.settings import Settings
 from bot.talk.answer import answer
 from bot.talk.context import Context
+from bot.talk.runs import progress
 from engine.database import Database
 from engine.jobs import JobSpec, Model, Run, Source, Status, Target
 from tests.fakes.chat import FakeChat, Server
@@ -146,3 +147,19 @@ async def test_nobody_has_more_open_runs_than_allowed(talk: Talk) -> None:
         await talk.says("retry 1")
     assert "as many as one person may have" in await talk.says("retry 1")
     assert await talk.context.database.read(engine.store.run, "4") is None
+
+
+async def test_a_model_that_waits_for_the_hub_is_told_once_and_pushed_when_somebody_wants_it(talk: Talk) -> None:
+    waits = replace(
+        FAILED, status=Status.trained, attempt="push-1", done="train", reason="", away_since=5.0, due_at=90.0
+    )
+    await talk.knows(waits)
+    await progress.tick(talk.context)
+    first = await talk.context.database.read(store.said, "run/1/away")
+    assert first and [button.action for button in first.buttons] == ["push:1"]
+    later = replace(await talk.run("1"), attempt="push-7", due_at=9000.0)
+    await talk.context.database.write(engine.store.save_run, later)
+    await progress.tick(talk.context)
+    assert await talk.context.database.read(store.said, "run/1/away") == first
+    assert await talk.says("push 1") == "Run 1: I push its model again."
+    assert ((await talk.run("1")).due_at, (await talk.run("1")).away_since) == (0.0, 0.0)

@@ -334,3 +334,37 @@ def test_a_new_training_begins_with_no_steps_and_a_push_keeps_them() -> None:
     assert (again.progress.step, again.progress.losses, again.progress.notices) == (0, (), ("a notice",))
     push = life.begin(after(run, "finished"), "push-1", 4.0)
     assert (push.progress.step, push.progress.steps, push.progress.losses) == (3, 9, (1.0,))
+
+
+def away(run: Run, now: float, **data: Any) -> Run:
+    return life.apply(run, event(run, "failed", reason="The Hub could not be reached.", code="away", **data), now)
+
+
+def test_a_push_that_does_not_reach_the_hub_waits_trained_and_is_due_again_by_itself() -> None:
+    run = away(pushing(), 1000.0)
+    assert (run.status, run.held_at, run.reason) == (Status.trained, 0.0, "")
+    assert (life.next_step(run, 1299.0), life.next_step(run, 1300.0)) == ("", "push")
+    assert life.ended(run, Phase("exited", 1), 1001.0) == run
+    second = after(life.begin(run, "push-2", 1300.0), "started")
+    assert (second.status, second.progress.notices) == (Status.pushing, ())
+    assert life.ended(second, Phase("exited", 1), 1301.0).again
+
+
+def test_an_outage_is_waited_out_with_growing_pauses_and_given_up_after_a_day() -> None:
+    run, now, pauses = pushing(), 1000.0, []
+    while not run.held_at:
+        run = away(run, now)
+        pauses.append(run.due_at - now)
+        now = max(run.due_at, now)
+        run = run if run.held_at else life.begin(run, f"push-{len(pauses) + 1}", now)
+    assert pauses[:6] == [300, 300, 600, 1200, 1800, 1800] and max(pauses) == 1800
+    assert 1000 + 24 * 3600 <= run.held_at <= 1000 + 24 * 3600 + 1800
+    assert "24 hours" in run.reason and run.reason.endswith("The trained model is kept here.")
+    woken = life.woken(run)
+    assert (woken.held_at, woken.away_since, life.next_step(woken, now)) == (0.0, 0.0, "push")
+    assert life.expired(run, run.held_at + 7 * 86400, 7 * 86400).status is Status.failed
+
+
+def test_a_pause_that_the_hub_asks_for_is_kept() -> None:
+    assert away(pushing(), 1000.0, wait_s=4000.0).due_at == 5000.0
+    assert life.next_step(life.woken(away(pushing(), 1000.0)), 1000.0) == "push"

@@ -44,6 +44,8 @@ def _tell(db: Connection, context: Context, watch: Watch) -> None:
         return
     run = context.shown(run)
     store.say(db, watch.place, _living(db, context, run))
+    if waits := words.kept(run, watch.person):
+        store.say(db, watch.place, waits)
     if run.status.is_over:
         _tell_end(db, context, watch, run)
 

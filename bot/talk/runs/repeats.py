@@ -46,7 +46,7 @@ def changed(spec: JobSpec, options: Mapping[str, str]) -> JobSpec:
 
 
 async def push(context: Context, incoming: Incoming, request: Push) -> None:
-    """Wake a run whose push was refused; of one that ended with its model kept here, a new run pushes it."""
+    """Wake a run whose push was refused or waits for the Hub; of one that ended, a new run pushes it."""
     run = await shown.find(context, incoming, request.run)
     if run is None:
         return
@@ -56,7 +56,7 @@ async def push(context: Context, incoming: Incoming, request: Push) -> None:
         raise Refusal(
             "No Hub token and namespace are set, so the model stays on this server: set HF_TOKEN, HF_NAMESPACE."
         )
-    if run.held_at and not run.status.is_over:
+    if (run.held_at or run.due_at) and not run.status.is_over:
         await check_may_start(context, incoming.person)
         await context.database.write(engine.store.wake, run.id)
         await context.say(incoming.place, words.pushing_again(f"{incoming.key}/answer", run))

@@ -13,7 +13,7 @@ import traceback
 from collections.abc import Iterator
 from pathlib import Path
 
-from huggingface_hub import CommitOperationAdd, ModelInfo
+from huggingface_hub import CommitInfo, CommitOperationAdd, ModelInfo
 
 from engine.events import EventLog, read_events
 from engine.folder import RunFolder
@@ -29,8 +29,14 @@ PASSED = (
 )
 """What the program that loads the model from the Hub gets to know."""
 LOAD_S = 1800.0
-DEADLINE_S = 4 * 3600.0
-"""How long passing trouble of the Hub is waited out within one attempt: its long outages took two hours."""
+DEADLINE_S = 600.0
+"""How long passing trouble of the Hub is waited out within one attempt; then the run waits and is pushed again."""
+FIRST_WORD_S = 60.0
+"""How long the Hub is asked for its first answer: a later attempt during an outage keeps no place for longer."""
+UPLOAD_S = 12 * 3600.0
+"""How long one upload may take in all before it is begun anew, should a library hang."""
+TICK_S = 60.0
+"""Seconds between two signs of life while the bytes go."""
 SILENCE_S = 120.0
 """How long the Hub may say nothing while it takes a file or makes a commit."""
 
@@ -49,7 +55,9 @@ def push(path: Path, to: str = "", deadline_s: float = DEADLINE_S) -> bool:
     try:
         carry_out(folder, log, attempt.folder, to, deadline_s)
     except Refusal as refusal:
-        log.write("failed", reason=refusal.text, code="hub")
+        is_away = client.is_passing(refusal)
+        more = {"code": "away", "wait_s": client.asked_pause(refusal)} if is_away else {"code": "hub"}
+        log.write("failed", reason=refusal.text, **more)
         return False
     except Exception as error:
         traceback.print_exc(file=sys.stderr)
@@ -79,7 +87,7 @@ def carry_out(folder: RunFolder, log: EventLog, work: Path, to: str, deadline_s:
     token, address = os.environ.get("HF_TOKEN") or None, client.endpoint()
     deadline = time.monotonic() + deadline_s
     try:
-        rights.check(token, wish.split("/")[0], address, deadline)
+        rights.check(token, wish.split("/")[0], address, min(deadline, time.monotonic() + FIRST_WORD_S))
         pushing = Pushing(client.connect(token, address, SILENCE_S), address, folder, log, deadline)
         is_loopback = client.is_loopback(address)
         if spec.target.is_pull_request and not to:
@@ -165,14 +173,7 @@ def offer(pushing: Pushing, staged: Staged, repo: str) -> None:
         opened = opened_before(pushing, repo)
         if opened:
             return opened
-        made = pushing.api.create_commit(
-            repo,
-            [CommitOperationAdd(path.name, path) for path in files],
-            commit_message=title(pushing.log.run),
-            commit_description=mark(pushing.folder),
-            parent_commit=str(head.sha),
-            create_pr=True,
-        )
+        made = upload(pushing, repo, files, str(head.sha), is_pull_request=True)
         return str(made.oid), str(made.pr_revision)
 
     sha, ref = pushing.call(once)
@@ -196,17 +197,36 @@ def commit(pushing: Pushing, repo: str, files: list[Path], parent: str) -> str:
         now = client.info(pushing.api, repo)
         if is_same(now, files):
             return str(now.sha)
-        additions = [CommitOperationAdd(path.name, path) for path in files]
-        made = pushing.api.create_commit(
-            repo,
-            additions,
-            commit_message=title(pushing.log.run),
-            commit_description=mark(pushing.folder),
-            parent_commit=parent,
-        )
-        return str(made.oid)
+        return str(upload(pushing, repo, files, parent).oid)
 
     return pushing.call(once)
+
+
+def upload(pushing: Pushing, repo: str, files: list[Path], parent: str, is_pull_request: bool = False) -> CommitInfo:
+    """The bytes, then the commit. Now and then it is told that it goes on, since both are one call of the client."""
+    made: list[CommitInfo] = []
+    total = sum(path.stat().st_size for path in files)
+
+    def work() -> None:
+        made.append(
+            pushing.api.create_commit(
+                repo,
+                [CommitOperationAdd(path.name, path) for path in files],
+                commit_message=title(pushing.log.run),
+                commit_description=mark(pushing.folder),
+                parent_commit=parent,
+                create_pr=is_pull_request,
+            )
+        )
+
+    try:
+        client.with_ticks(
+            work, lambda: pushing.log.write("phase", phase="pushing", total_bytes=total), TICK_S, UPLOAD_S
+        )
+    except ConnectionError as error:
+        client.ask_for_xet(pushing.api, repo, is_pull_request)  # the Xet library keeps the Hub's own words to itself
+        raise error
+    return made[0]
 
 
 def is_same(head: ModelInfo, files: list[Path]) -> bool:

@@ -1,5 +1,6 @@
 """What a Hub in trouble does to a push: each fault is ridden out or said in words, and no model is lost or doubled."""
 
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -8,7 +9,7 @@ import pytest
 from huggingface_hub import HfApi
 
 from engine.folder import RunFolder
-from engine.hub.client import connect
+from engine.hub.client import connect, is_passing, with_ticks
 from engine.hub.upload import push as pushing
 from engine.jobs import Model
 from tests.engine.hub.conftest import BASE, Trained, events_of, last, put_base, run_to_push
@@ -100,15 +101,49 @@ def test_what_does_not_pass_is_said_and_the_model_can_be_pushed_again(
     check_one_model(run, api)
 
 
-def test_a_long_outage_is_said_in_the_same_words_each_time(
+def test_a_long_outage_ends_the_attempt_and_the_next_one_brings_the_model(
+    run: RunFolder, twin: Twin, api: HfApi
+) -> None:
+    outage = twin.fail(COMMIT, 503, times=99)
+    assert not pushing.push(run.path, deadline_s=2)
+    end = last(run, "push-1")
+    assert (end.kind, end.data["code"], end.data["wait_s"]) == ("failed", "away", 0)
+    assert len({event.data["text"] for event in events_of(run, "push-1") if event.kind == "warning"}) == 1
+    outage.times = 0
+    assert pushing.push(run.path), last(run, "push-2")
+    check_one_model(run, api)
+
+
+def test_a_hub_that_does_not_answer_at_all_is_left_alone_soon(
+    run: RunFolder, twin: Twin, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A later attempt in an outage must not keep its place for the whole patience of one that was under way."""
+    monkeypatch.setattr(pushing, "FIRST_WORD_S", 1.0)
+    twin.fail("whoami", 503, times=99)
+    assert not pushing.push(run.path)
+    assert last(run, "push-1").data["code"] == "away"
+
+
+def test_how_long_the_hub_asks_to_wait_is_passed_on(run: RunFolder, twin: Twin) -> None:
+    twin.fail(COMMIT, 429, headers={"Retry-After": "3600"})
+    assert not pushing.push(run.path)
+    end = last(run, "push-1").data
+    assert (end["code"], end["wait_s"]) == ("away", 3600) and "60 min" in end["reason"]
+
+
+def test_a_long_upload_gives_signs_of_life(
     run: RunFolder, twin: Twin, api: HfApi, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Equal notices are shown once, so however long it takes the message has one line more."""
-    waited: list[float] = []
-    monkeypatch.setattr("time.sleep", waited.append)
-    twin.fail(COMMIT, 503, times=140)
+    monkeypatch.setattr(pushing, "TICK_S", 0.2)
+    twin.fail(FILE, 500, hang_s=2)
     assert pushing.push(run.path), last(run, "push-1")
-    told = [event.data["text"] for event in events_of(run, "push-1") if event.kind == "warning"]
-    assert len(told) == 140 and len(set(told)) == 1
-    assert sum(waited) > 2 * 3600
+    assert len([event for event in events_of(run, "push-1") if event.data.get("phase") == "pushing"]) > 3
     check_one_model(run, api)
+
+
+def test_work_that_hangs_in_a_library_is_given_up_as_passing_trouble() -> None:
+    released, ticks = threading.Event(), list[int]()
+    with pytest.raises(TimeoutError) as caught:
+        with_ticks(lambda: released.wait(60), lambda: ticks.append(1), 0.1, 0.5)
+    released.set()
+    assert ticks and is_passing(caught.value)

@@ -178,6 +178,33 @@ async def test_a_refused_push_waits_and_is_given_up_after_its_days(house: House)
     assert (await house.tick()).status is Status.failed
 
 
+async def test_an_outage_of_two_hours_is_sat_out_without_a_slot_and_pushed_in_the_end(house: House) -> None:
+    await house.until_training()
+    await house.finish("train-1")
+    began, number = house.now, 1
+    while house.now < began + 2 * 3600:
+        house.child(f"push-{number}").say("failed", reason="The Hub could not be reached.", code="away")
+        house.child(f"push-{number}").end(1)
+        run = await house.tick(2)
+        assert (run.status, run.held_at) == (Status.trained, 0.0)
+        assert await house.database.read(store.open_attempts) == []
+        house.now, number = run.due_at, number + 1
+        assert (await house.tick()).status is Status.pushing
+    run = await house.finish(f"push-{number}", repo="team/name")
+    assert (run.status, run.result.repo) == (Status.succeeded, "team/name")
+    assert 4 <= number <= 10 and run.progress.notices == ()
+
+
+async def test_somebody_may_push_at_once_while_the_hub_is_waited_for(house: House) -> None:
+    await house.until_training()
+    await house.finish("train-1")
+    house.child("push-1").say("failed", reason="The Hub could not be reached.", code="away")
+    house.child("push-1").end(1)
+    assert (await house.tick(2)).status is Status.trained
+    await house.database.write(store.wake, "1")
+    assert (await house.tick()).attempt == "push-2"
+
+
 async def test_the_last_words_of_a_child_that_died_are_heard(house: House) -> None:
     await house.until_training()
     house.child("train-1").say("failed", reason="The loss became NaN at step 3.", code="nan")
