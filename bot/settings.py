@@ -33,8 +33,8 @@ class Settings(BaseSettings):
     default_model: str = Field("", description="Base model when none is named; empty picks one that fits.")
     allowed_models: str = Field(
         "",
-        description="Base models that runs may begin with, as ids or patterns such as Qwen/*, with commas; empty is any. "
-        "The embedded ones and the team's own always may.",
+        description="Base models that runs may begin with, as ids or patterns such as Qwen/*, with commas; "
+        "empty is any. The embedded ones and the team's own always may.",
     )
     hf_endpoint: str = Field("https://huggingface.co", description="The Hub; the local Hub when it is on loopback.")
     hf_public_endpoint: str = Field(

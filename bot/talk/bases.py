@@ -20,7 +20,7 @@ RUN = re.compile(r"(?:run-|#)?(\d{1,15})", re.IGNORECASE)
 
 @dataclass(frozen=True)
 class Basis:
-    """`word` is what the engine is asked for, empty for the model that fits; `folder` is where it lies, if it lies here."""
+    """`word` is what the engine is asked for, empty for the model that fits; `folder` is where it lies, if here."""
 
     word: str = ""
     folder: str = ""
@@ -51,7 +51,7 @@ async def of_plan(context: Context, incoming: Incoming, request: Plan) -> Basis:
 
 
 def usual(context: Context, request: Plan) -> Basis:
-    """Where nobody named one: the operator's, else the engine chooses. mlm wants an encoder, which the operator's is not."""
+    """Where nobody named one: the operator's, else the engine chooses; for mlm, since that wants an encoder, always."""
     return Basis("" if request.method == "mlm" else context.settings.default_model)
 
 

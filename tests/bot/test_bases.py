@@ -94,7 +94,7 @@ def test_the_slot_is_the_smallest_that_a_run_may_get(context: Context) -> None:
 def test_the_models_to_begin_with_are_a_table_of_those_that_are_allowed() -> None:
     assert parse("models base") == Models(are_bases=True)
     message = words.on_offer("k", "")
-    assert message.table and ("Qwen/Qwen3-0.6B", "596M", "apache-2.0") == message.table.rows[3][:3]
+    assert message.table and message.table.rows[3][:3] == ("Qwen/Qwen3-0.6B", "596M", "apache-2.0")
     assert "Any other of the Hub" in message.text
     some = words.on_offer("k", "HuggingFaceTB/*")
     assert some.table and {row[0].split("/")[0] for row in some.table.rows} == {"embedded", "HuggingFaceTB"}

@@ -1,5 +1,6 @@
 """A run goes on from what another run made: its lora is merged first, and the new model loads from the Hub."""
 
+import asyncio
 import re
 import subprocess
 import sys
@@ -53,7 +54,8 @@ async def test_a_preference_run_begins_with_the_teams_own_lora(tmp_path: Path, e
     api = connect(token, url)
     card = api.model_info(made[0]).card_data
     assert card is not None and card.base_model == repo[0] and card["base_model_relation"] == "finetune"
-    loaded = subprocess.run(
+    loaded = await asyncio.to_thread(
+        subprocess.run,
         [sys.executable, "-c", LOAD, made[0], token],
         env={"HF_ENDPOINT": url, "HF_HOME": str(tmp_path / "elsewhere"), "PATH": "/usr/bin"},
         capture_output=True,
