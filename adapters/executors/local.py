@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any, cast
 
 from adapters.executors.gpus import Neighbours, find_slots
+from adapters.executors.pulse import LAPSE_S, Pulse
 from engine.events import Event, whole_events
 from engine.executor import Handle, Phase, Slot
 from engine.folder import ATTEMPT_VARIABLE
@@ -74,7 +75,8 @@ class LocalExecutor:
 
     `environments` adds variables per kind of child (`fetch`, `train`, `push`). `slots` says what room there is;
     left out, it is one per GPU that nvidia-smi lists, or one for the CPU. `grace_s` is how long a child may take
-    to end by itself. `program` is what `python` runs, before the kind and the run's folder.
+    to end by itself. `program` is what `python` runs, before the kind and the run's folder. `lapse_s` is how long an
+    attempt on another host may have no heartbeat.
     """
 
     def __init__(
@@ -86,6 +88,7 @@ class LocalExecutor:
         slots: Sequence[Slot] | None = None,
         grace_s: float = 30.0,
         program: Sequence[str] = ("-P", "-m", "engine"),
+        lapse_s: float = LAPSE_S,
     ) -> None:
         secrets = [variable for variable in environments.get("train", {}) if SECRET.search(variable)]
         if secrets:
@@ -96,6 +99,8 @@ class LocalExecutor:
         self.environments = environments
         self.grace_s = grace_s
         self.program = program
+        self.lapse_s = lapse_s
+        self._pulse = Pulse(lapse_s)
         self._slots = list(slots) if slots is not None else find_slots()
         self._neighbours = Neighbours()
         self._runners: dict[Handle, int] = {}
@@ -136,7 +141,7 @@ class LocalExecutor:
         if record := read_json(folder / "exit.json"):
             return Phase("exited", code=record["code"])
         if runner and runner["host"] != socket.gethostname():
-            return Phase("unknown", detail=f"it runs on {runner['host']}")
+            return self._elsewhere(folder, runner["host"])
         if is_running:
             return Phase("running" if runner else "pending")
         return self._gone(handle, runner)
@@ -152,9 +157,7 @@ class LocalExecutor:
     async def cancel(self, handle: Handle, save: bool) -> None:
         folder = self._folder(handle)
         if folder.exists() and not (folder / "exit.json").exists():
-            half = folder / "stop.half"
-            half.write_text("save" if save else "drop")
-            half.replace(folder / "stop")
+            write_wish(folder, "save" if save else "drop")
 
     async def collect(self, handle: Handle, names: list[str], target: Path) -> None:
         await asyncio.to_thread(copy_all, self._folder(handle), names, target)
@@ -177,6 +180,16 @@ class LocalExecutor:
             if buried:
                 self._runners[handle] = LEFT_TO_ANOTHER if status == 0 else BROKEN
         return self._runners.get(handle, LEFT_TO_ANOTHER) > 0
+
+    def _elsewhere(self, folder: Path, host: str) -> Phase:
+        """A container that was made anew has another host name, and took its processes along: the heartbeat tells.
+
+        One that comes back all the same finds the wish that it should end.
+        """
+        if self._pulse.silent_s(folder) < self.lapse_s:
+            return Phase("unknown", detail=f"it runs on {host}")
+        write_wish(folder, "drop")
+        return Phase("lost", detail=f"it ran on {host}, and its heartbeat has stopped")
 
     def _gone(self, handle: Handle, runner: Record | None) -> Phase:
         """What can be said of an attempt whose runner does not run and left no exit record."""
@@ -219,6 +232,12 @@ class LocalExecutor:
 def make(root: Path, python: str, environments: Mapping[str, Mapping[str, str]]) -> LocalExecutor:
     """The executor as the bot starts it; `root` holds the runs' folders."""
     return LocalExecutor("local", root, python, environments)
+
+
+def write_wish(folder: Path, wish: str) -> None:
+    half = folder / "stop.half"
+    half.write_text(wish)
+    half.replace(folder / "stop")
 
 
 def start_runner(python: str, folder: Path, grace_s: float, command: list[str], variables: Mapping[str, str]) -> int:

@@ -48,6 +48,8 @@ class Bot:
     process: asyncio.subprocess.Process | None = None
     is_stopping: bool = False
     extra: dict[str, Any] = field(default_factory=dict)
+    inside: tuple[str, ...] = ()
+    """What the bot's process is started by, such as a container of its own."""
     others: set[str] = field(default_factory=set)
     """The models that were on the Hub before."""
 
@@ -77,7 +79,14 @@ class Bot:
         (self.folder / "settings.json").write_text(json.dumps(values))
         with (self.folder / "bot.log").open("ab") as log:
             return await asyncio.create_subprocess_exec(
-                *(sys.executable, "-m", "tests.faults.bot", str(self.folder / "settings.json"), self.platform.url),
+                *(
+                    *self.inside,
+                    sys.executable,
+                    "-m",
+                    "tests.faults.bot",
+                    str(self.folder / "settings.json"),
+                    self.platform.url,
+                ),
                 env=self.environment(),
                 cwd=ROOT,
                 stdin=asyncio.subprocess.DEVNULL,

@@ -155,6 +155,23 @@ async def test_an_attempt_of_another_host_is_unknown(stage: Stage) -> None:
     assert (await stage.new().observe(stage.new().handle_for(attempt))).name == "unknown"
 
 
+async def test_an_attempt_of_a_host_that_is_gone_is_lost_and_ends_should_it_come_back(stage: Stage) -> None:
+    """A container that is made anew has another host name, and took its processes along."""
+    executor, handle = new(stage.root, lapse_s=0.3), Handle("local", "1/attempts/train-1")
+    folder = folder_of(stage, handle)
+    folder.mkdir(parents=True)
+    record = {"host": "elsewhere", "boot_id": "other", "pid": 1, "start_ticks": 1}
+    (folder / "runner.json").write_text(json.dumps(record))
+    (folder / "heartbeat.json").write_text("1")
+    assert (await executor.observe(handle)).name == "unknown", "it has not been looked at for long enough"
+
+    async def is_lost() -> bool:
+        return (await executor.observe(handle)).name == "lost"
+
+    await until(is_lost)
+    assert (folder / "stop").read_text() == "drop"
+
+
 async def test_an_interpreter_that_is_not_there_is_said_so(stage: Stage) -> None:
     executor = LocalExecutor("local", stage.root, "/no/such/python", {}, slots=[])
     attempt = stage.attempt("reports")
