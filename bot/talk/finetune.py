@@ -25,7 +25,6 @@ from bot.wording import team as team_words
 from engine.data.types import Preview
 from engine.hub.datasets.words import is_words
 from engine.jobs import JobSpec, Model, Source, Target
-from engine.refusal import Refusal
 from engine.work.config import to_yaml
 
 log = structlog.get_logger()
@@ -98,8 +97,8 @@ async def preview_of(
     home = context.settings.uploads / sha256
     words_ = ["preview", str(home), "--method", request.method, *_words(request)]
     words_ += ["--model", basis.word] if basis.word else []
-    words_ += ["--quick"] if is_quick else []
     words_ += ["--slot", slot] if (slot := bases.slot(context, request)) else []
+    words_ += ["--quick"] if is_quick else []
     if valid:
         words_ += ["--valid", str(context.settings.uploads / valid.sha256)]
     environment = context.settings.hub_environment()
