@@ -81,7 +81,7 @@ async def test_the_form_and_the_menu_become_runs_of_which_one_is_cancelled(
     chosen: Settings, world: World, make: Make, crowd: Unlucky
 ) -> None:
     """Drops are not noticed here: the menu on a message does without."""
-    crowd.may_push, crowd.train_s = True, 300.0
+    crowd.may_push, crowd.train_s, crowd.steps = True, 300.0, 3000
     chat = make(drops="off")
     async with served(chosen, chat, crowd) as app:
         room = House(world, app)
