@@ -1,6 +1,7 @@
 """A run's folder: what lies where. Everything in it is named relative to it, so that it can be moved or mounted.
 
 spec.json                     the JobSpec (no secret, no absolute path)
+estimate.json                 what the run was estimated to take, in seconds
 model/                        the base model (a link into the cache, or a copy on a shared location)
 config.yaml                   the same for people: `python -m engine train` takes it
 data/source-train.arrow       the accepted rows of the upload as they stand in the file; source-valid.arrow alike
@@ -31,6 +32,7 @@ class RunFolder:
     def __init__(self, path: Path) -> None:
         self.path = path
         self.spec_file = path / "spec.json"
+        self.estimate_file = path / "estimate.json"
         self.config = path / "config.yaml"
         self.model = path / "model"
         self.data = path / "data"
@@ -53,6 +55,15 @@ class RunFolder:
     def read_spec(self) -> JobSpec:
         """Raises msgspec.ValidationError where the file is not a JobSpec of this version."""
         return msgspec.json.decode(self.spec_file.read_bytes(), type=JobSpec)
+
+    def write_estimate(self, seconds: float) -> None:
+        """For executors that are paid by the minute; a spec says what to do and not how long it takes."""
+        self.estimate_file.write_bytes(msgspec.json.encode({"seconds": seconds}))
+
+    def estimate_s(self) -> float:
+        """0 where nobody estimated."""
+        text = self.estimate_file.read_bytes() if self.estimate_file.exists() else b"{}"
+        return msgspec.json.decode(text, type=dict[str, float]).get("seconds", 0.0)
 
     def current_attempt(self, kind: str) -> Attempt:
         """The attempt that the environment names, or the next one of that kind; its folder exists afterwards."""

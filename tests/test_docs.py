@@ -5,11 +5,12 @@ from pathlib import Path
 
 from adapters.chat.discord.settings import DiscordSettings
 from adapters.chat.slack.settings import SlackSettings
+from adapters.executors.hf_jobs.settings import HfJobsSettings
 from adapters.executors.ray.settings import RaySettings
 from bot.settings import Settings
 
 ROOT = Path(__file__).parent.parent
-SETTINGS = (Settings, DiscordSettings, SlackSettings, RaySettings)
+SETTINGS = (Settings, DiscordSettings, SlackSettings, RaySettings, HfJobsSettings)
 """The bot's own, and those of each adapter."""
 
 

@@ -144,21 +144,24 @@ def mirrored(shared: Path) -> Iterator[Path]:
 
 
 def read_shard(content: bytes) -> dict[str, tuple[str, int]]:
-    """sha256 → (Xet hash, size) of the files in a shard.
+    """sha256 → (Xet hash, size) of the files in a shard, of those whose sha256 the client said."""
+    return {sha256: (file_hash, size) for file_hash, size, sha256 in shard_files(content) if sha256}
+
+
+def shard_files(content: bytes) -> Iterator[tuple[str, int, str]]:
+    """(Xet hash, size, sha256 or nothing) of each file in a shard.
 
     After 48 bytes of header stands for each file: its hash, 4 bytes of flags, the number of its segments, then 48 bytes
     a segment (its size at 36), as many for verification if flag 31, and 48 that begin with the sha256 if flag 30.
     """
-    found, at = {}, 48
+    at = 48
     while content[at : at + 32] != b"\xff" * 32 and at + 48 <= len(content):
         flags, count = struct.unpack_from("<II", content, at + 32)
         sizes = (struct.unpack_from("<I", content, at + 48 * number + 36)[0] for number in range(1, count + 1))
         size, after = sum(sizes), at + 48 * (1 + count * (2 if flags >> 31 & 1 else 1))
-        if flags >> 30 & 1:
-            found[hash_words(content[after : after + 32])] = (hash_words(content[at : at + 32]), size)
-            after += 48
-        at = after
-    return found
+        has_sha256 = flags >> 30 & 1
+        yield hash_words(content[at : at + 32]), size, hash_words(content[after : after + 32]) if has_sha256 else ""
+        at = after + 48 * has_sha256
 
 
 def hash_words(content: bytes) -> str:

@@ -237,6 +237,7 @@ class Scheduler:
             if run.of:
                 carry_over(RunFolder(self.root / run.of), folder, run)
             folder.write_spec(run.spec)
+            folder.write_estimate(run.estimate_s)
         except OSError as error:
             raise Refusal(f"The run's folder could not be written: {error.strerror}.") from error
         return folder.path

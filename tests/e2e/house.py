@@ -9,6 +9,7 @@ import sys
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from pathlib import Path
 
+from huggingface_hub import HfApi
 from pydantic import SecretStr
 from safetensors.numpy import load_file, save_file
 
@@ -38,16 +39,20 @@ def hub(folder: Path) -> Iterator[tuple[str, str]]:
         found = re.search(r"http://[\d.:]+", process.stdout.readline())
         assert found
         token = (folder / "hub" / "token").read_text().strip()
-        api = connect(token, found[0])
-        for name, make_model in (("mini", make_causal), ("mini-masked", make_masked), ("mini-nan", make_poisoned)):
-            api.create_repo(f"local/{name}")
-            api.upload_folder(repo_id=f"local/{name}", folder_path=make_model(folder / name, TEXTS))
+        add_models(connect(token, found[0]), folder)
         yield found[0], token
     finally:
         process.terminate()
         process.wait(10)
         if process.stdout:
             process.stdout.close()
+
+
+def add_models(api: HfApi, folder: Path) -> None:
+    """Two tiny base models on a Hub, and one that is broken."""
+    for name, make_model in (("mini", make_causal), ("mini-masked", make_masked), ("mini-nan", make_poisoned)):
+        api.create_repo(f"local/{name}")
+        api.upload_folder(repo_id=f"local/{name}", folder_path=make_model(folder / name, TEXTS))
 
 
 def make_poisoned(folder: Path, texts: Sequence[str]) -> Path:

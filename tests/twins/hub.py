@@ -12,6 +12,8 @@ from aiohttp import web
 
 from adapters.localhub.api import HUB
 from adapters.localhub.app import Handler, make_app
+from tests.twins.buckets import add_buckets
+from tests.twins.jobs import Jobs, add_jobs
 
 
 @dataclass
@@ -37,13 +39,17 @@ class Fault:
 
 @dataclass
 class Twin:
-    """`url` and `token` are what a client needs; `seen` are the requests so far, as `METHOD /path`."""
+    """`url` and `token` are what a client needs; `seen` are the requests so far, as `METHOD /path`.
+
+    `jobs` are those that were started here.
+    """
 
     data: Path
     url: str = ""
     token: str = ""
     faults: list[Fault] = field(default_factory=list)
     seen: list[str] = field(default_factory=list)
+    jobs: Jobs = field(default_factory=Jobs)
 
     def fail(self, pattern: str, status: int = 0, **more: object) -> Fault:
         fault = Fault(pattern, status, **more)  # type: ignore[arg-type]  # the fields are Fault's own
@@ -88,6 +94,8 @@ def hub_twin(data: Path) -> Iterator[Twin]:
 
     async def serve() -> None:
         app = make_app(data)
+        add_buckets(app, data)
+        twin.jobs = add_jobs(app)
         app.middlewares.append(twin.plant)
         runner = web.AppRunner(app, access_log=None, shutdown_timeout=1)
         await runner.setup()

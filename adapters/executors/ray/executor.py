@@ -7,14 +7,22 @@ A handle's id is the attempt's folder relative to the folder of all runs, as on 
 
 import asyncio
 import contextlib
-import json
-import secrets
 import shlex
 import time
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path, PurePosixPath
 
+from adapters.executors.apart import (
+    ENDED_BEFORE,
+    FORCE_S,
+    PENDING_S,
+    SILENT_S,
+    bring_model,
+    installation,
+    leave_wish,
+    write_json,
+)
 from adapters.executors.carry import Carried, is_location
 from adapters.executors.local import ALONE, ON_EXECUTOR, copy_all, read_from, read_json, wanted_gpus
 from adapters.executors.pulse import LAPSE_S, Pulse
@@ -26,14 +34,6 @@ from engine.folder import ATTEMPT_VARIABLE, RunFolder
 from engine.jobs import Attempt
 from engine.refusal import Refusal
 from engine.work.identity import FOLDER_VARIABLE
-
-PENDING_S = 900.0
-"""How long a job may wait for room in the cluster: as long as Ray itself waits."""
-SILENT_S = 300.0
-"""How long an attempt may have no heartbeat while Ray still calls it running."""
-FORCE_S = 30.0
-"""How long after the grace Ray is asked to end a job whose runner did not."""
-ENDED_BEFORE = Phase("exited", code=-15, detail="it was ended before it started")
 
 
 class RayExecutor:
@@ -77,7 +77,7 @@ class RayExecutor:
         if self.carried:
             await self.carried.send(handle.id)
         gpus = wanted_gpus(folder.parents[1])
-        more = {"metadata": {"threadtune": self._installation(), "attempt": handle.id}, **self._resources(gpus)}
+        more = {"metadata": {"threadtune": installation(self.root), "attempt": handle.id}, **self._resources(gpus)}
         await self.jobs.start(
             self._job(handle), self._entrypoint(attempt, handle, gpus), self._variables(attempt, handle), more
         )
@@ -123,7 +123,7 @@ class RayExecutor:
 
     async def list(self) -> list[Handle]:
         ours = [job for job in await self.jobs.jobs() if job["status"] not in OVER]
-        mine = self._installation()
+        mine = installation(self.root)
         ids = [job["metadata"]["attempt"] for job in ours if (job.get("metadata") or {}).get("threadtune") == mine]
         at_work = sorted(id for id in ids if not (self.root / id / "exit.json").exists())
         return [Handle(self.name, id) for id in at_work]
@@ -190,23 +190,12 @@ class RayExecutor:
 
     async def _wish(self, handle: Handle, wish: str) -> None:
         folder = self._folder(handle)
-        half = folder / "stop.half"
-        half.write_text(wish)
-        half.replace(folder / "stop")
+        leave_wish(folder, wish)
         if self.carried:
             await self.carried.tell(handle.id, "stop")
 
-    def _installation(self) -> str:
-        """Names this bot's runs among those of others in the same cluster, wherever its folder is moved to."""
-        file = self.root / ".installation"
-        if not file.exists():
-            self.root.mkdir(parents=True, exist_ok=True)
-            with contextlib.suppress(FileExistsError), file.open("x") as new:
-                new.write(secrets.token_hex(4))
-        return file.read_text()
-
     def _job(self, handle: Handle) -> str:
-        return f"threadtune-{self._installation()}-{handle.id.replace('/attempts/', '-')}"
+        return f"threadtune-{installation(self.root)}-{handle.id.replace('/attempts/', '-')}"
 
     def _there(self, handle: Handle) -> PurePosixPath:
         """The attempt's folder as the nodes see it."""
@@ -249,18 +238,6 @@ class RayExecutor:
         return {**ALONE, **ours}
 
 
-def bring_model(run: RunFolder) -> None:
-    """Put the base model's files where only a link into our cache was, since the nodes do not reach the cache."""
-    if run.model.is_symlink():
-        import shutil
-
-        half = run.model.with_name(".model.half")
-        shutil.rmtree(half, ignore_errors=True)
-        shutil.copytree(run.model.resolve(), half)
-        run.model.unlink()
-        half.rename(run.model)
-
-
 def in_words(gpus: int, settings: RaySettings) -> str:
     cpus = f"{settings.cpus * gpus:g} CPUs"
     return f"{gpus} GPUs and {cpus}" if settings.node_gpus else cpus
@@ -271,9 +248,3 @@ def why(job: dict[str, object] | None) -> str:
         return "the Ray cluster no longer knows it"
     said = str(job.get("message") or "").strip().split("\n")[0][:200].rstrip(".")
     return f"Ray says that it {str(job['status']).lower()}" + (f" ({said})" if said else "")
-
-
-def write_json(path: Path, values: dict[str, object]) -> None:
-    half = path.with_name(path.name + ".half")
-    half.write_text(json.dumps(values))
-    half.replace(path)
