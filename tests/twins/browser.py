@@ -88,12 +88,17 @@ async def browser(url: str, width: int = 1180, height: int = 1100) -> AsyncItera
 async def _page(session: aiohttp.ClientSession, home: Path) -> str:
     """Where the first page listens, once the browser wrote its port down."""
     async with asyncio.timeout(90):
-        while not (home / "DevToolsActivePort").exists():  # noqa: ASYNC110
+        while not (port := _port(home)):  # noqa: ASYNC110
             await asyncio.sleep(0.1)
-        port = (home / "DevToolsActivePort").read_text().split()[0]
         while True:
             async with session.get(f"http://127.0.0.1:{port}/json/list") as answer:
                 pages = [each for each in await answer.json() if each["type"] == "page"]
             if pages:
                 return str(pages[0]["webSocketDebuggerUrl"])
             await asyncio.sleep(0.1)
+
+
+def _port(home: Path) -> str:
+    """Empty until the browser has written it, whole: its line is ended."""
+    file = home / "DevToolsActivePort"
+    return next(iter(file.read_text().splitlines()[:-1]), "") if file.exists() else ""
