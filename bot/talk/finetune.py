@@ -60,7 +60,9 @@ async def _plan(context: Context, incoming: Incoming, request: Plan, old: Draft 
     doubt = " ".join(filter(None, (doubt, destination.price(context, request, preview.estimate.seconds))))
     place = old.message if old else f"draft/{draft_id}"
     draft = Draft(draft_id, place, replace(request, file=file.sha256), spec, hours)
-    message = words.plan(draft.message, draft_id, preview, file.name, spec.target, doubt)
+    chosen = context.settings
+    kept = words.kept(chosen.keep_datasets_days, chosen.keep_checkpoints_days, chosen.keep_outputs_days)
+    message = words.plan(draft.message, draft_id, preview, file.name, spec.target, doubt, kept)
     if not await context.database.write(_show, context, incoming, draft, message, old):
         await context.say(incoming.place, help_words.not_mine(f"{incoming.key}/answer"))
 

@@ -22,8 +22,11 @@ def planning(key: str, method: str) -> Message:
     return Message(key, f"Planning {method}: reading the rows and asking the Hub for the base model …")
 
 
-def plan(key: str, draft: str, preview: Preview, file: str, target: Target, doubt: str = "") -> Message:
-    """What a run would be, and the button that queues it. `doubt` is what may keep it from `target`."""
+def plan(key: str, draft: str, preview: Preview, file: str, target: Target, doubt: str = "", kept: str = "") -> Message:
+    """What a run would be, and the button that queues it.
+
+    `doubt` is what may keep it from `target`, `kept` how long what it takes and makes lies here.
+    """
     what = f"{preview.method} on {file} with {preview.model}."
     choice = template_words(preview.model, preview.templates) if preview.templates else ""
     about = (preview.model_reason, preview.model_note)
@@ -33,7 +36,7 @@ def plan(key: str, draft: str, preview: Preview, file: str, target: Target, doub
         key,
         "\n".join((what, *notes)) + QUESTION,
         title=f"{preview.method}: ready to start",
-        fields=(*costs(preview), *_reading(preview)),
+        fields=(*costs(preview), *_reading(preview), *((("Kept here", kept),) if kept else ())),
         table=_settings(preview.parameters),
         code=samples(preview.samples) + _other_reading(preview),
         buttons=(
@@ -52,6 +55,17 @@ def where(target: Target) -> str:
         return f"The model will go to {target.repo}, as a pull request."
     seen = "private" if target.is_private else "public"
     return f"The model will go to {target.repo}, {seen}."
+
+
+def kept(datasets_days: float, checkpoints_days: float, outputs_days: float) -> str:
+    """How long what a run takes and makes lies on the server; 0 is for good."""
+    file = f"the file for {_days(datasets_days)}" if datasets_days else "the file until somebody forgets it"
+    rest = f"all of the run for {_days(outputs_days)}" if outputs_days else "the model until somebody forgets it"
+    return f"{file}; after the end, checkpoints for {_days(checkpoints_days)} and {rest}"
+
+
+def _days(days: float) -> str:
+    return "1 day" if days == 1 else f"{days:g} days"
 
 
 def taken(draft: Message, words: str, settings: str = "") -> Message:

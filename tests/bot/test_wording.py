@@ -118,6 +118,13 @@ def test_a_plan_says_where_the_model_will_go_and_what_may_keep_it_from_there() -
     assert "The Hub is away." in said(Target("acme/pairs"), "The Hub is away.")
 
 
+def test_a_plan_says_how_long_things_are_kept() -> None:
+    file, model = "the file until somebody forgets it", "the model until somebody forgets it"
+    assert plan.kept(0, 30, 0) == f"{file}; after the end, checkpoints for 30 days and {model}"
+    file, run = "the file for 1 day", "all of the run for 90 days"
+    assert plan.kept(1, 0.5, 90) == f"{file}; after the end, checkpoints for 0.5 days and {run}"
+
+
 def test_a_very_long_row_is_cut_and_says_how_long_it_is() -> None:
     sample = Sample("longest", 3, "x" * 5000)
     assert "(5,000 characters)" in plan.plan("k", "d", a_preview(samples=(sample,)), "a.csv", Target()).code

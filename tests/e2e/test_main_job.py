@@ -251,6 +251,7 @@ async def test_a_request_without_a_file_waits_for_it(chosen: Settings) -> None:
         await room.drops("facts.csv", FACTS)
         plan = await room.sees(lambda message: message.key.startswith("draft/") and bool(message.buttons))
         assert any(button.label == "Start" for button in plan.buttons)
+        assert "checkpoints for 30 days" in dict(plan.fields)["Kept here"]
 
 
 async def test_what_arrived_before_a_crash_is_answered_after_the_restart(chosen: Settings) -> None:
