@@ -59,7 +59,7 @@ format: install-dev
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
-# How many tests run at once; what takes minutes, and what kills processes, runs alone.
+# How many tests run at once; what needs a Ray of its own runs alone.
 JOBS ?= 2
 # How often a test that failed is tried again. What passes then is named in the last lines: it is a race to mend.
 RERUNS ?= 0
@@ -67,7 +67,8 @@ test: lint
 	OMP_NUM_THREADS=1 $(BIN)/pytest -n $(JOBS) --reruns $(RERUNS) -m "not slow"
 
 test-all: test ray
-	OMP_NUM_THREADS=1 $(BIN)/pytest --reruns $(RERUNS) -m slow
+	OMP_NUM_THREADS=1 $(BIN)/pytest -n $(JOBS) --dist loadfile --reruns $(RERUNS) -m slow -k "not test_ray"
+	OMP_NUM_THREADS=1 $(BIN)/pytest --reruns $(RERUNS) -m slow -k test_ray
 
 # A real Ray for the tests, in an environment of its own that borrows torch and the trainers from .venv: 700 MB.
 # Where it cannot be installed, the tests on Ray are skipped and say so.
