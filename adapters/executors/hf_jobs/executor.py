@@ -39,6 +39,8 @@ CALL_S = 120.0
 MARGIN, LEAST_S = 2.0, 3600.0
 """A job may take so many times what its run was estimated to take, and an hour besides, before it is ended."""
 
+AT_WORK: set[asyncio.Task[None]] = set()
+
 
 @dataclass
 class Seen:
@@ -173,7 +175,9 @@ class HfJobsExecutor:
             self._do(seen, self._send(handle))
 
     def _do(self, seen: Seen, work: Coroutine[Any, Any, None]) -> None:
-        seen.work = asyncio.create_task(self._kept(seen, work))
+        seen.work = task = asyncio.create_task(self._kept(seen, work))
+        AT_WORK.add(task)  # the loop itself holds no task
+        task.add_done_callback(AT_WORK.discard)
 
     async def _kept(self, seen: Seen, work: Coroutine[Any, Any, None]) -> None:
         """What went wrong is kept for who observes: a background task has nobody to raise it to."""
