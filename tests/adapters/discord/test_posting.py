@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from adapters.chat.discord import chat as connection
-from bot.chat import Button, Denied, Gone, Incoming, Message, Place, Press, TryLater
+from bot.chat import Button, Denied, Gone, Incoming, Message, Place, Press, TryLater, Upload
 from tests.adapters.discord.conftest import Make, deny, ignore
 from tests.contract.chat import eventually, listening
 from tests.twins.discord import Fault
@@ -76,6 +76,30 @@ async def test_the_permission_that_is_lacking_is_named(
         with pytest.raises(Denied) as denied:
             await chat.post(place if is_in_thread else Place(str(world.general.id)), Message("k", "hello"))
     assert denied.value.permission == says
+
+
+async def test_the_permission_that_a_file_wants_is_named(world: World, make: Make) -> None:
+    chat = make()
+    deny(world, "attach_files")
+    lacking = {"message": "Missing Permissions", "code": 50013}
+    world.wire.faults.append(Fault(f"POST /channels/{world.general.id}/messages", 403, lacking))
+    async with listening(chat, ignore):
+        await world.is_online()
+        with pytest.raises(Denied) as denied:
+            await chat.post(Place(str(world.general.id)), Message("k", "hello"))
+    assert denied.value.permission == "Attach Files"
+
+
+async def test_the_permission_that_reading_a_file_wants_is_named(world: World, make: Make, tmp_path: Path) -> None:
+    chat = make()
+    sent = await world.ann.send(world.general, "", attachments=[("rows.csv", b"text\na\n")])
+    upload = Upload(f"{world.general.id}/{sent.id}/{sent.attachments[0].id}", "rows.csv", 7)
+    deny(world, "read_message_history")
+    async with listening(chat, ignore):
+        await world.is_online()
+        with pytest.raises(Denied) as denied:
+            await chat.download(upload, tmp_path / "rows.csv")
+    assert denied.value.permission == "Read Message History"
 
 
 async def test_an_edit_that_discord_puts_off_is_tried_later(world: World, make: Make) -> None:
