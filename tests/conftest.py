@@ -47,7 +47,8 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     reasons = Counter(report.longrepr[2] for report in terminalreporter.stats.get("skipped", []))
     for reason, count in sorted(reasons.items()):
         terminalreporter.write_line(f"NOT RUN ({count}): {reason.removeprefix('Skipped: ')}")
-    for name in sorted({report.nodeid for report in terminalreporter.stats.get("rerun", [])}):
-        terminalreporter.write_line(f"FAILED AT FIRST: {name}")
+    for report in terminalreporter.stats.get("rerun", []):
+        terminalreporter.write_line(report.longreprtext)
+        terminalreporter.write_line(f"FAILED AT FIRST: {report.nodeid} ({report.when})")
     missing = [name for name, program in PEERS.items() if shutil.which(program) is None]
     terminalreporter.write_line(f"Missing peers: {', '.join(missing) or 'none'}.")
