@@ -1,7 +1,6 @@
 """What executors share whose nodes are not this machine."""
 
 import contextlib
-import json
 import secrets
 import shutil
 from pathlib import Path
@@ -36,16 +35,3 @@ def bring_model(run: RunFolder) -> None:
         shutil.copytree(run.model.resolve(), half)
         run.model.unlink()
         half.rename(run.model)
-
-
-def leave_wish(folder: Path, wish: str) -> None:
-    """The wish that an attempt ends, `save` or `drop`, where its runner reads it."""
-    half = folder / "stop.half"
-    half.write_text(wish)
-    half.replace(folder / "stop")
-
-
-def write_json(path: Path, values: dict[str, object]) -> None:
-    half = path.with_name(path.name + ".half")
-    half.write_text(json.dumps(values))
-    half.replace(path)

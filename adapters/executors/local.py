@@ -6,26 +6,22 @@ A handle's id is the attempt's folder relative to the folder of all runs, e.g. `
 import asyncio
 import contextlib
 import errno
-import json
 import os
 import re
-import shutil
 import signal
 import socket
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, cast
 
+from adapters.executors.attempts import Record, Reports, copy_all, leave_wish, read_json, wanted_gpus
 from adapters.executors.gpus import Neighbours, find_slots
 from adapters.executors.pulse import LAPSE_S, Pulse
-from engine.events import Event, whole_events
+from engine.events import Event
 from engine.executor import Handle, Phase, Slot
 from engine.folder import ATTEMPT_VARIABLE
 from engine.jobs import Attempt
 from engine.refusal import Refusal
 from engine.work.identity import FOLDER_VARIABLE, Identity, boot_id, environments, processes_of
-
-Record = dict[str, Any]
 
 CODE = Path(__file__).parents[2]
 """Where the rooms lie."""
@@ -104,7 +100,7 @@ class LocalExecutor:
         self._slots = list(slots) if slots is not None else find_slots()
         self._neighbours = Neighbours()
         self._runners: dict[Handle, int] = {}
-        self._read: dict[Handle, tuple[int, int]] = {}
+        self._reports = Reports()
 
     def slots(self) -> list[Slot]:
         """Without the GPUs that somebody else is using."""
@@ -147,17 +143,12 @@ class LocalExecutor:
         return self._gone(handle, runner)
 
     async def events(self, handle: Handle, after_seq: int) -> list[Event]:
-        seq, offset = self._read.get(handle, (0, 0))
-        path = self._folder(handle) / "events.jsonl"
-        events, offset = read_from(path, offset if after_seq >= seq else 0)
-        if events:
-            self._read[handle] = (events[-1].seq, offset)
-        return [event for event in events if event.seq > after_seq]
+        return self._reports.after(self._folder(handle), after_seq)
 
     async def cancel(self, handle: Handle, save: bool) -> None:
         folder = self._folder(handle)
         if folder.exists() and not (folder / "exit.json").exists():
-            write_wish(folder, "save" if save else "drop")
+            leave_wish(folder, "save" if save else "drop")
 
     async def collect(self, handle: Handle, names: list[str], target: Path) -> None:
         await asyncio.to_thread(copy_all, self._folder(handle), names, target)
@@ -188,7 +179,7 @@ class LocalExecutor:
         """
         if self._pulse.silent_s(folder) < self.lapse_s:
             return Phase("unknown", detail=f"it runs on {host}")
-        write_wish(folder, "drop")
+        leave_wish(folder, "drop")
         return Phase("lost", detail=f"it ran on {host}, and its heartbeat has stopped")
 
     def _gone(self, handle: Handle, runner: Record | None) -> Phase:
@@ -234,12 +225,6 @@ def make(root: Path, python: str, environments: Mapping[str, Mapping[str, str]])
     return LocalExecutor("local", root, python, environments)
 
 
-def write_wish(folder: Path, wish: str) -> None:
-    half = folder / "stop.half"
-    half.write_text(wish)
-    half.replace(folder / "stop")
-
-
 def start_runner(python: str, folder: Path, grace_s: float, command: list[str], variables: Mapping[str, str]) -> int:
     """The pid of a new runner, in a session of its own; it and what it prints outlive us. Raises OSError."""
     log = str(folder / "log.txt")
@@ -257,42 +242,3 @@ def python_path() -> dict[str, str]:
     """So that another interpreter finds the rooms in a checkout; an installed package is found without."""
     is_installed = CODE.name in ("site-packages", "dist-packages")
     return {} if is_installed else {"PYTHONPATH": str(CODE)}
-
-
-def wanted_gpus(run_folder: Path) -> int:
-    """How many devices the run's spec asks for."""
-    spec = read_json(run_folder / "spec.json") or {}
-    return int((spec.get("parameters") or {}).get("gpus", 1))
-
-
-def read_json(path: Path) -> Record | None:
-    try:
-        return cast(Record, json.loads(path.read_bytes()))
-    except FileNotFoundError:
-        return None
-
-
-def read_from(path: Path, offset: int) -> tuple[list[Event], int]:
-    """The events from a byte on, and the byte behind the last whole line; what a full disk cut is passed over."""
-    try:
-        with path.open("rb") as file:
-            file.seek(offset)
-            text = file.read()
-    except FileNotFoundError:
-        return [], offset
-    whole, _, _ = text.rpartition(b"\n")
-    return list(whole_events(whole.split(b"\n"))), offset + (len(whole) + 1 if whole else 0)
-
-
-def copy_all(folder: Path, names: Sequence[str], target: Path) -> None:
-    """Raises ValueError for a name that leads out of the attempt, FileNotFoundError for one that is not there."""
-    target.mkdir(parents=True, exist_ok=True)
-    for name in names:
-        source = (folder / name).resolve()
-        if not source.is_relative_to(folder.resolve()):
-            raise ValueError(f"{name} is not inside the attempt")
-        if source.is_dir():
-            shutil.copytree(source, target / name, dirs_exist_ok=True)
-        else:
-            (target / name).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy2(source, target / name)

@@ -18,7 +18,7 @@ from typing import Any
 from huggingface_hub import BucketFile, HfApi, Volume
 from huggingface_hub.errors import HfHubHTTPError
 
-from adapters.executors.apart import write_json
+from adapters.executors.attempts import write_json
 from adapters.executors.hf_jobs.asking import MOUNT, OVER
 from engine.hub.client import TROUBLE, connect
 from engine.refusal import Refusal

@@ -21,11 +21,11 @@ from adapters.executors.apart import (
     SILENT_S,
     bring_model,
     installation,
-    leave_wish,
 )
+from adapters.executors.attempts import Reports, copy_all, leave_wish, read_json, wanted_gpus
 from adapters.executors.hf_jobs.asking import MOUNT, OVER, Hardware, Unreachable, ask
 from adapters.executors.hf_jobs.settings import HfJobsSettings
-from adapters.executors.local import ALONE, copy_all, read_from, read_json, wanted_gpus
+from adapters.executors.local import ALONE
 from adapters.executors.pulse import LAPSE_S, Pulse
 from engine.events import Event
 from engine.executor import Handle, Phase, Slot
@@ -86,7 +86,7 @@ class HfJobsExecutor:
         self.hardware = Hardware(self.environment, settings.flavor)
         self._pulse = Pulse(lapse_s + 2 * settings.look_s)
         self._seen: dict[Handle, Seen] = {}
-        self._read: dict[Handle, tuple[int, int]] = {}
+        self._reports = Reports()
 
     def slots(self) -> list[Slot]:
         """None while the Hub has not said what the hardware costs: nobody starts what he knows no price of."""
@@ -135,11 +135,7 @@ class HfJobsExecutor:
         folder = self._folder(handle)
         if folder.exists() and not self._said(folder):
             self._go_on(handle, self._seen.setdefault(handle, Seen()), read_json(folder / "submitted.json"))
-        seq, offset = self._read.get(handle, (0, 0))
-        events, offset = read_from(folder / "events.jsonl", offset if after_seq >= seq else 0)
-        if events:
-            self._read[handle] = (events[-1].seq, offset)
-        return [event for event in events if event.seq > after_seq]
+        return self._reports.after(folder, after_seq)
 
     async def cancel(self, handle: Handle, save: bool) -> None:
         """The next look passes the wish on."""

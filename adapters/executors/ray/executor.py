@@ -20,11 +20,10 @@ from adapters.executors.apart import (
     SILENT_S,
     bring_model,
     installation,
-    leave_wish,
-    write_json,
 )
+from adapters.executors.attempts import Reports, copy_all, leave_wish, read_json, wanted_gpus, write_json
 from adapters.executors.carry import Carried, is_location
-from adapters.executors.local import ALONE, ON_EXECUTOR, copy_all, read_from, read_json, wanted_gpus
+from adapters.executors.local import ALONE, ON_EXECUTOR
 from adapters.executors.pulse import LAPSE_S, Pulse
 from adapters.executors.ray.jobs import OVER, Jobs, Unreachable
 from adapters.executors.ray.settings import RaySettings
@@ -58,7 +57,7 @@ class RayExecutor:
         self.jobs = Jobs(settings.jobs_url, settings.auth_token.get_secret_value())
         self.carried = Carried(settings.runs, self.root) if is_location(settings.runs) else None
         self._pulse = Pulse(lapse_s)
-        self._read: dict[Handle, tuple[int, int]] = {}
+        self._reports = Reports()
 
     def slots(self) -> list[Slot]:
         gpus = min(1, self.settings.node_gpus)
@@ -101,11 +100,7 @@ class RayExecutor:
     async def events(self, handle: Handle, after_seq: int) -> list[Event]:
         if self.carried and self._folder(handle).exists():
             await self.carried.fetch(handle.id)
-        seq, offset = self._read.get(handle, (0, 0))
-        events, offset = read_from(self._folder(handle) / "events.jsonl", offset if after_seq >= seq else 0)
-        if events:
-            self._read[handle] = (events[-1].seq, offset)
-        return [event for event in events if event.seq > after_seq]
+        return self._reports.after(self._folder(handle), after_seq)
 
     async def cancel(self, handle: Handle, save: bool) -> None:
         folder = self._folder(handle)
